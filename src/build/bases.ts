@@ -1,0 +1,162 @@
+/** Looking up what a plan stands on: images in the store, and what `--build-context` names. */
+
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { importArchive } from "../archive/import.js";
+import { openArchive } from "../archive/read.js";
+import { type Image, loadImage } from "../image/image.js";
+import type { Descriptor } from "../oci/documents.js";
+import { formatPlatform, type Platform } from "../oci/platform.js";
+import { familiarName, formatReference, parseReference } from "../oci/reference.js";
+import type { KnownBase, WantedBase } from "../plan/graph.js";
+import { isNacreError, NacreError } from "../support/errors.js";
+import { nearest } from "../support/suggest.js";
+import type { Session } from "./session.js";
+
+/** The value of a `--build-context`, read. */
+export type NamedContext =
+  | { readonly kind: "directory"; readonly path: string }
+  | { readonly kind: "layout"; readonly path: string; readonly name: string | undefined }
+  | { readonly kind: "image"; readonly reference: string };
+
+/**
+ * Reads all `--build-context` values.
+ * @throws NacreError UNSUPPORTED, CONTEXT_UNREADABLE
+ */
+export function parseNamedContexts(contexts: Readonly<Record<string, string>>): ReadonlyMap<string, NamedContext> {
+  return new Map(Object.entries(contexts).map(([name, value]) => [name, parseNamedContext(name, value)]));
+}
+
+function parseNamedContext(name: string, value: string): NamedContext {
+  const layout = /^oci-layout:\/\/(.+)$/.exec(value);
+  if (layout) return parseLayout(layout[1]!);
+  const image = /^docker-image:\/\/(.+)$/.exec(value);
+  if (image) return { kind: "image", reference: image[1]! };
+  if (/^(https?|git|ssh|target):/.test(value) || /^git@/.test(value)) {
+    throw new NacreError("UNSUPPORTED", `--build-context ${name}=${value}: remote contexts are not supported`, {
+      hint: "fetch it first and give the directory, or an image as oci-layout://DIR",
+    });
+  }
+  if (!statSync(value, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new NacreError("CONTEXT_UNREADABLE", `--build-context ${name}=${value}: there is no such directory`, {
+      hint: "write name=DIRECTORY, name=oci-layout://DIRECTORY[:tag] or name=docker-image://REFERENCE",
+    });
+  }
+  return { kind: "directory", path: resolve(value) };
+}
+
+/** `DIR`, `DIR:tag` or `DIR@sha256:…`; a colon inside the directory's own name is tried as a part of it first. */
+function parseLayout(text: string): NamedContext {
+  const at = /^(.*)@(sha256:[0-9a-f]{64})$/.exec(text);
+  if (at) return { kind: "layout", path: resolve(at[1]!), name: at[2] };
+  const tag = /^(.*):([A-Za-z0-9_][A-Za-z0-9._-]{0,127})$/.exec(text);
+  if (tag && !statSync(text, { throwIfNoEntry: false }))
+    return { kind: "layout", path: resolve(tag[1]!), name: tag[2] };
+  return { kind: "layout", path: resolve(text), name: undefined };
+}
+
+/** The bases of one build, looked up as the planner asks for them. */
+export class Bases {
+  readonly #session: Session;
+  readonly #contexts: ReadonlyMap<string, NamedContext>;
+  readonly #images = new Map<string, Image>();
+  readonly #known = new Map<string, KnownBase>();
+
+  constructor(session: Session, contexts: ReadonlyMap<string, NamedContext>) {
+    this.#session = session;
+    this.#contexts = contexts;
+  }
+
+  /** Answers so far, for the planner. */
+  get known(): ReadonlyMap<string, KnownBase> {
+    return this.#known;
+  }
+
+  /** The image of a planned base. */
+  image(key: string): Image {
+    const image = this.#images.get(key);
+    if (image === undefined) throw new NacreError("INTERNAL", `the base ${key} was planned but not looked up`);
+    return image;
+  }
+
+  /**
+   * Looks a base up.
+   * @throws NacreError BASE_NOT_FOUND, with the place of the FROM or COPY
+   */
+  async resolve(wanted: WantedBase): Promise<void> {
+    const name = wanted.context;
+    const context = name === undefined ? undefined : this.#contexts.get(name);
+    if (name !== undefined && context?.kind === "directory") {
+      this.#known.set(wanted.key, { kind: "files", context: name });
+      return;
+    }
+    const { store } = this.#session;
+    const image = await this.#session.vertex(
+      `internal:${wanted.key}`,
+      `[internal] load metadata for ${wanted.reference}`,
+      async () => {
+        const descriptor = await this.#find(wanted, context);
+        return loadImage(store, descriptor, wanted.platform);
+      },
+    );
+    this.#session.lease.protect([image.descriptor.digest]);
+    this.#images.set(wanted.key, image);
+    this.#known.set(wanted.key, { kind: "image", config: image.config });
+  }
+
+  async #find(wanted: WantedBase, context: NamedContext | undefined): Promise<Descriptor> {
+    if (context?.kind === "layout") return this.#fromLayout(context.path, context.name, wanted.platform);
+    const reference = context?.kind === "image" ? context.reference : wanted.reference;
+    const descriptor = this.#session.store.resolveReference(formatReference(withoutTagBesideDigest(reference)));
+    if (descriptor) return descriptor;
+    const byDigest = parseReference(reference).digest;
+    if (byDigest && this.#session.store.hasBlob(byDigest)) return descriptorOf(this.#session, byDigest);
+    throw this.#notFound(wanted, reference);
+  }
+
+  async #fromLayout(path: string, name: string | undefined, platform: Platform): Promise<Descriptor> {
+    const source = await openArchive(path);
+    try {
+      const names = name === undefined ? undefined : [name];
+      const imported = await importArchive(this.#session.store, source, { names, platform });
+      const wanted = imported.find((image) => image.tags.includes("latest")) ?? imported[0];
+      if (wanted === undefined) throw new NacreError("BASE_NOT_FOUND", `the OCI layout ${path} holds no image`);
+      return wanted.descriptor;
+    } finally {
+      source.close();
+    }
+  }
+
+  #notFound(wanted: WantedBase, reference: string): NacreError {
+    const { store } = this.#session;
+    const names = store.listReferences().map(({ name }) => familiarName(parseReference(name)));
+    const near = nearest(reference, names);
+    const hint = wanted.hint ?? (near ? `did you mean ${near}?` : undefined);
+    const load = `load it first (nacre load FILE), or give it with --build-context ${reference}=oci-layout://DIR`;
+    return new NacreError(
+      "BASE_NOT_FOUND",
+      `${reference}: no such image in the store for ${formatPlatform(wanted.platform)}`,
+      {
+        hint: hint ? `${hint} Otherwise ${load}` : load,
+        place: wanted.place,
+      },
+    );
+  }
+}
+
+/** Tag plus digest: the digest decides. */
+function withoutTagBesideDigest(text: string): ReturnType<typeof parseReference> {
+  const reference = parseReference(text);
+  return reference.digest ? { ...reference, tag: undefined } : reference;
+}
+
+function descriptorOf(session: Session, digest: Descriptor["digest"]): Descriptor {
+  return { mediaType: "", digest, size: session.store.blobSize(digest) ?? 0 };
+}
+
+/** Adds the place of an instruction to a failure. */
+export function placed<T>(place: Parameters<NacreError["at"]>[0], work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    throw isNacreError(error) ? error.at(place) : error;
+  });
+}

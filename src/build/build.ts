@@ -1,0 +1,197 @@
+/**
+ * A build, from request to result. In: a Dockerfile, a context directory and what is wanted of them. Out: an image in
+ * the store under the names asked for, and the outputs asked for. Promises: nothing half-made is ever visible; a
+ * failed build changes no name and leaves no output; the same inputs give the same digest as long as the cache holds.
+ */
+import { availableParallelism } from "node:os";
+import { isContextChange } from "../compose/compose.js";
+import type { Image } from "../image/image.js";
+import { localPlatform, parsePlatform } from "../oci/platform.js";
+import { formatReference, parseReference } from "../oci/reference.js";
+import { writeOutputs } from "../output/output.js";
+import type { OutputResult } from "../output/request.js";
+import type { Plan, PlanRequest } from "../plan/graph.js";
+import { planBuild } from "../plan/plan.js";
+import { autoPrune } from "../store/prune.js";
+import { defaultStorePath, Store } from "../store/store.js";
+import { NacreError } from "../support/errors.js";
+import { type AssembledImage, assemble, rfc3339 } from "./assemble.js";
+import { Bases, type NamedContext, parseNamedContexts } from "./bases.js";
+import { Contexts } from "./contexts.js";
+import { type LoadedDockerfile, loadDockerfile } from "./dockerfileSource.js";
+import { epochOf } from "./keyer.js";
+import type { BuildRequest, BuildResult } from "./request.js";
+import { checkResultFiles, writeResultFiles } from "./resultFiles.js";
+import { Session } from "./session.js";
+import { type Solution, Solver } from "./solver.js";
+
+/** How often a build starts again because files changed under it. */
+const ATTEMPTS = 2;
+
+/**
+ * Builds an image.
+ * @throws NacreError with the place in the Dockerfile where there is one; the store is whole whatever happens
+ */
+export async function build(request: BuildRequest): Promise<BuildResult> {
+  const names = (request.tags ?? []).map(tagName);
+  const platform = request.platform === undefined ? undefined : parsePlatform(request.platform);
+  const named = parseNamedContexts(request.buildContexts ?? {});
+  checkResultFiles(request);
+  const loaded = loadDockerfile(request);
+  const warn = (message: string): void => session?.warn({ rule: "Store", message });
+  let session: Session | undefined;
+  const store = await Store.open(request.store ?? defaultStorePath(process.env), { warn });
+  try {
+    session = new Session(request, store, { platform, ignore: loaded.ignore, clock: Date.now });
+    const result = await buildIn(session, loaded, named, names);
+    await autoPrune(store);
+    return result;
+  } finally {
+    session?.lease.release();
+    await store.close();
+  }
+}
+
+/** The full name of a tag. @throws NacreError REFERENCE_INVALID */
+function tagName(tag: string): string {
+  const reference = parseReference(tag);
+  if (reference.digest) {
+    throw new NacreError("REFERENCE_INVALID", `the tag ${JSON.stringify(tag)} has a digest`, {
+      hint: "a tag is name[:tag]",
+    });
+  }
+  return formatReference(reference);
+}
+
+async function buildIn(
+  session: Session,
+  loaded: LoadedDockerfile,
+  named: ReadonlyMap<string, NamedContext>,
+  names: readonly string[],
+): Promise<BuildResult> {
+  for (const { rule, message, range } of loaded.dockerfile.warnings) {
+    session.warn({ rule, message, place: { file: loaded.dockerfile.file, text: loaded.dockerfile.text, range } });
+  }
+  const bases = new Bases(session, named);
+  const plan = await planWith(session, loaded, bases, named);
+  for (const warning of plan.warnings) session.warn(warning);
+  const solution = await solve(session, plan, bases, named);
+  const epoch = epochOf(session, plan);
+  const annotations = new Map(Object.entries(session.request.annotations ?? {}));
+  const image = assemble(plan.target, solution, { sourceDateEpoch: epoch, annotations });
+  storeImage(session, image);
+  const written = await runOutputs(session, image, solution, names, epoch);
+  // The names come last: a build that fails while it writes an output has changed nothing that is visible.
+  await session.store.setReferences(names.map((name) => ({ name, descriptor: image.descriptor })));
+  const result = resultOf(session, image, solution, written, names);
+  writeResultFiles(session.request, result);
+  return result;
+}
+
+async function planWith(
+  session: Session,
+  loaded: LoadedDockerfile,
+  bases: Bases,
+  named: ReadonlyMap<string, NamedContext>,
+): Promise<Plan> {
+  const { request, platform } = session;
+  const planRequest: Omit<PlanRequest, "bases"> = {
+    buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
+    target: request.target,
+    platform,
+    buildPlatform: localPlatform(),
+    labels: new Map(Object.entries(request.labels ?? {})),
+    noCache: request.noCache ?? false,
+    noCacheStages: request.noCacheFilter ?? [],
+    network: request.network,
+    contextNames: new Set(named.keys()),
+  };
+  for (;;) {
+    session.checkCancelled();
+    const result = planBuild(loaded.dockerfile, { ...planRequest, bases: bases.known });
+    if (result.kind === "plan") return result.plan;
+    for (const wanted of result.bases) await bases.resolve(wanted);
+  }
+}
+
+/** Solves the plan; where files changed under it, everything is keyed once more. */
+async function solve(
+  session: Session,
+  plan: Plan,
+  bases: Bases,
+  named: ReadonlyMap<string, NamedContext>,
+): Promise<Solution> {
+  for (let attempt = 1; ; attempt++) {
+    const contexts = new Contexts(session, named);
+    try {
+      const solution = await new Solver(session, plan, bases, contexts).solve();
+      contexts.save();
+      return solution;
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isContextChange(error)) throw error;
+      session.warn({ rule: "ContextChanged", message: `${error.message}; the build starts again` });
+    }
+  }
+}
+
+function storeImage(session: Session, image: AssembledImage): void {
+  const { store, lease } = session;
+  lease.protect([image.descriptor.digest, image.configDescriptor.digest]);
+  for (const [digest, bytes] of [
+    [image.configDescriptor.digest, image.configBytes],
+    [image.descriptor.digest, image.manifestBytes],
+  ] as const) {
+    if (!store.hasBlob(digest)) store.putBlob(bytes);
+  }
+}
+
+async function runOutputs(
+  session: Session,
+  image: Image,
+  solution: Solution,
+  names: readonly string[],
+  epoch: number | undefined,
+): Promise<readonly OutputResult[]> {
+  const { request } = session;
+  const outputs = request.outputs ?? [];
+  if (outputs.length === 0) return [];
+  const made = [...solution.steps.values(), ...(solution.baseLayer ? [solution.baseLayer] : [])];
+  return session.vertex("internal:export", "exporting", (vertex) => {
+    let bytes = 0;
+    let last = "";
+    return writeOutputs(outputs, image, {
+      store: session.store,
+      names,
+      created: image.config.created ?? rfc3339(session.started),
+      epoch,
+      newLayers: new Set(made.map(({ layer }) => layer.diffId)),
+      jobs: request.jobs ?? availableParallelism(),
+      signal: session.signal,
+      onProgress: (what, more) => {
+        if (what !== last) vertex.log(what);
+        last = what;
+        bytes += more;
+        vertex.progress(bytes, undefined, "bytes");
+      },
+      onWarning: (message) => session.warn({ rule: "Output", message }),
+    });
+  });
+}
+
+function resultOf(
+  session: Session,
+  image: AssembledImage,
+  solution: Solution,
+  written: readonly OutputResult[],
+  names: readonly string[],
+): BuildResult {
+  const exported = written.find((output) => output.image)?.image;
+  return {
+    digest: exported?.descriptor.digest ?? image.descriptor.digest,
+    configDigest: exported?.configDigest ?? image.configDescriptor.digest,
+    descriptor: image.descriptor,
+    names,
+    steps: solution.reports,
+    warnings: session.warnings.map(({ rule, message }) => ({ rule, message })),
+  };
+}

@@ -1,0 +1,85 @@
+/** The directories that a build copies from: opened when the first step asks for one, hashed as far as steps read them. */
+import { resolve } from "node:path";
+import { readIgnoreFile } from "../context/ignoreFile.js";
+import { type LocalContext, openLocalContext } from "../context/local.js";
+import type { FileTree, TreeNode } from "../layer/fileTree.js";
+import { walkTree } from "../layer/fileTree.js";
+import { NacreError } from "../support/errors.js";
+import { sha256Hex } from "../support/hash.js";
+import type { NamedContext } from "./bases.js";
+import type { Session, Vertex } from "./session.js";
+
+/** The contexts of one build. */
+export class Contexts {
+  readonly #session: Session;
+  readonly #named: ReadonlyMap<string, NamedContext>;
+  readonly #opened = new Map<string, Promise<LocalContext>>();
+  readonly #contexts = new Map<string, LocalContext>();
+
+  constructor(session: Session, named: ReadonlyMap<string, NamedContext>) {
+    this.#session = session;
+    this.#named = named;
+  }
+
+  /**
+   * The context of that name; `""` is the main one.
+   * @throws NacreError CONTEXT_UNREADABLE
+   */
+  open(name: string): Promise<LocalContext> {
+    let opened = this.#opened.get(name);
+    if (opened === undefined) {
+      opened = this.#open(name);
+      this.#opened.set(name, opened);
+    }
+    return opened;
+  }
+
+  /** All regular files of an opened context. */
+  files(name: string): TreeNode[] {
+    const context: FileTree | undefined = this.#contexts.get(name);
+    const files: TreeNode[] = [];
+    if (context) {
+      walkTree(context, context.root, (node) => {
+        if (node.type === "file") files.push(node);
+        return true;
+      });
+    }
+    return files;
+  }
+
+  /** Runs work that may hash files of the context, showing how far it is. */
+  hashing<T>(name: string, work: (onProgress: (bytes: number) => void) => Promise<T>): Promise<T> {
+    const label = name === "" ? "[internal] load build context" : `[internal] load context ${name}`;
+    return this.#session.vertex(`internal:hash ${name}`, label, (vertex) =>
+      work((bytes) => vertex.progress(bytes, undefined, "bytes")),
+    );
+  }
+
+  /** Keeps what has been learnt of the files for the next build. */
+  save(): void {
+    for (const context of this.#contexts.values()) context.save();
+  }
+
+  async #open(name: string): Promise<LocalContext> {
+    const session = this.#session;
+    const named = this.#named.get(name);
+    if (name !== "" && named?.kind !== "directory") {
+      throw new NacreError("INTERNAL", `the context ${name} is no directory`);
+    }
+    const root = named?.kind === "directory" ? named.path : resolve(session.request.context);
+    const ignore = named?.kind === "directory" ? readIgnoreFile({ root }) : session.ignore;
+    const label = name === "" ? "[internal] scan build context" : `[internal] scan context ${name}`;
+    return session.vertex(`internal:scan ${name}`, label, async (vertex: Vertex) => {
+      const context = await openLocalContext({
+        root,
+        ignore,
+        statCache: session.store.statPath(sha256Hex(`context ${root} ${session.request.context}`)),
+        warn: (message: string) => session.warn({ rule: "Context", message }),
+        signal: session.signal,
+        onProgress: (files: number) => vertex.progress(files, undefined, "files"),
+      });
+      this.#contexts.set(name, context);
+      return context;
+    });
+  }
+}

@@ -1,0 +1,99 @@
+/** Keying the whole graph before anything of it runs. */
+import { type InputIdentity, ingredientsOf, keyOf, platformOf, type SourceIngredients } from "../cache/ingredients.js";
+import { contextSources, pathSources } from "../cache/sources.js";
+import { treeDigest } from "../context/treeDigest.js";
+import { parseChmod } from "../plan/chmod.js";
+import type { CopyStep, FileState, Plan, Step } from "../plan/graph.js";
+import type { Json } from "../support/json.js";
+import { type Bases, placed } from "./bases.js";
+import type { Contexts } from "./contexts.js";
+import type { Session } from "./session.js";
+
+/** A step with its key. */
+export interface KeyedStep {
+  readonly step: Step;
+  readonly ingredients: Json;
+  readonly key: string;
+}
+
+/** SOURCE_DATE_EPOCH of a build, whole seconds; the Dockerfile's or a build argument's wins. */
+export function epochOf(session: Session, plan: Plan): number | undefined {
+  return plan.sourceDateEpoch ?? session.request.sourceDateEpoch;
+}
+
+/** The mtime of every entry under `--reproducible`, else undefined. */
+export function reproducibleTime(session: Session, plan: Plan): number | undefined {
+  return session.request.reproducible ? (epochOf(session, plan) ?? 0) : undefined;
+}
+
+/** Makes the keys of one plan. */
+export class Keyer {
+  /** By step id, as far as they are keyed. */
+  readonly keyed: KeyedStep[] = [];
+  readonly #session: Session;
+  readonly #plan: Plan;
+  readonly #bases: Bases;
+  readonly #contexts: Contexts;
+  readonly #treeDigests = new Map<string, string>();
+
+  constructor(session: Session, plan: Plan, bases: Bases, contexts: Contexts) {
+    this.#session = session;
+    this.#plan = plan;
+    this.#bases = bases;
+    this.#contexts = contexts;
+  }
+
+  /** Keys all steps; every step comes after its inputs. */
+  async keyAll(): Promise<void> {
+    for (const step of this.#plan.steps) this.keyed.push(await placed(step.place, this.#key(step)));
+  }
+
+  async #key(step: Step): Promise<KeyedStep> {
+    this.#session.checkCancelled();
+    const linked = step.kind === "copy" && step.link;
+    const ingredients = ingredientsOf(step, {
+      parent: linked ? undefined : await this.#identity(step.parent),
+      sources: step.kind === "copy" ? await this.#sources(step) : undefined,
+      mtime: reproducibleTime(this.#session, this.#plan),
+    });
+    return { step, ingredients, key: keyOf(ingredients) };
+  }
+
+  async #sources(step: CopyStep): Promise<SourceIngredients> {
+    if (step.from.kind !== "context") return pathSources(step, await this.#identity(step.from));
+    if (step.sources.length === 0) return { kind: "context", words: [] };
+    const context = await this.#contexts.open(step.from.name);
+    const modeOf = step.chmod === undefined ? undefined : parseChmod(step.chmod).apply;
+    return this.#contexts.hashing(step.from.name, (onProgress) =>
+      contextSources(step, context, modeOf, undefined, onProgress),
+    );
+  }
+
+  async #identity(state: FileState): Promise<InputIdentity> {
+    switch (state.kind) {
+      case "scratch":
+        return { kind: "scratch" };
+      case "image": {
+        const base = this.#plan.bases.get(state.base);
+        const { digest } = this.#bases.image(state.base).descriptor;
+        return { kind: "image", digest, platform: base ? platformOf(base.platform) : "" };
+      }
+      case "step":
+        return { kind: "step", key: this.keyed[state.id]!.key };
+      case "context":
+        return { kind: "tree", digest: await this.treeDigest(state.name) };
+    }
+  }
+
+  /** Digest of a whole directory context that serves as a file system. */
+  async treeDigest(name: string): Promise<string> {
+    let digest = this.#treeDigests.get(name);
+    if (digest === undefined) {
+      const context = await this.#contexts.open(name);
+      await this.#contexts.hashing(name, (onProgress) => context.prepare(this.#contexts.files(name), onProgress));
+      digest = treeDigest(context, context.root, {});
+      this.#treeDigests.set(name, digest);
+    }
+    return digest;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Which layer a step made last time, so that the next one can take unchanged contents from it. Only a hint: whatever
+ * it leads to is checked byte for byte while it is used.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { PreviousLayer } from "../compose/write.js";
+import type { OpenLayers } from "../image/layers.js";
+import type { WrittenLayer } from "../layer/layerWriter.js";
+import { isDigest } from "../oci/digest.js";
+import { layerType } from "../oci/mediaTypes.js";
+import type { CopyStep } from "../plan/graph.js";
+import { sha256Hex } from "../support/hash.js";
+import { canonicalJson } from "../support/json.js";
+import type { Session } from "./session.js";
+
+/** The layer that this step of this project made last, or undefined. */
+export async function lastLayer(
+  session: Session,
+  open: OpenLayers,
+  step: CopyStep,
+): Promise<PreviousLayer | undefined> {
+  try {
+    const diffId = readFileSync(hintPath(session, step), "latin1");
+    if (!isDigest(diffId)) return undefined;
+    session.lease.protect([diffId]);
+    const size = session.store.blobSize(diffId);
+    if (size === undefined || !session.store.hasIndex(diffId)) return undefined;
+    return await open.layer({ diffId, descriptor: { mediaType: layerType("none"), digest: diffId, size } });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Notes the layer for the next time. */
+export function rememberLayer(session: Session, step: CopyStep, layer: WrittenLayer): void {
+  try {
+    writeFileSync(hintPath(session, step), layer.diffId, "latin1");
+  } catch {
+    // Without the hint the next build is slower, nothing else.
+  }
+}
+
+/** Steps are the same if they do the same to the same context, whatever is in it now. */
+function hintPath(session: Session, step: CopyStep): string {
+  const name = step.from.kind === "context" ? step.from.name : "";
+  const { keyword, sources, destination, chown, chmod, exclude } = step;
+  const root = resolve(session.request.buildContexts?.[name] ?? session.request.context);
+  const shape = { root, keyword, sources, destination, chown, chmod, exclude };
+  return session.store.statPath(sha256Hex(canonicalJson(shape)));
+}

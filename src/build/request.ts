@@ -1,0 +1,106 @@
+/** What a build is asked for and what it answers: the types of the library's `build`. */
+
+import type { Digest } from "../oci/digest.js";
+import type { Descriptor } from "../oci/documents.js";
+import type { Compression } from "../oci/mediaTypes.js";
+import type { Emit } from "../support/events.js";
+
+/** Where the Dockerfile comes from. */
+export type DockerfileSource =
+  /** A file; relative to the working directory. Default: `Dockerfile`, then `dockerfile`, in the context. */
+  | { readonly kind: "file"; readonly path: string }
+  /** The text itself (`-f -`); `name` is what errors call it. */
+  | { readonly kind: "text"; readonly text: string; readonly name?: string | undefined };
+
+/** Where an output is written. */
+export type Destination =
+  | { readonly kind: "path"; readonly path: string }
+  /** Standard output, or any other writable stream. */
+  | { readonly kind: "stream"; readonly stream: NodeJS.WritableStream };
+
+/** How layers are compressed in an output. */
+export interface CompressionRequest {
+  readonly type: Compression;
+  /** gzip 0–9 (default 6), zstd 1–22 (default 3). */
+  readonly level?: number | undefined;
+  /** Recompress layers of the base too. */
+  readonly force: boolean;
+}
+
+/** One `--output`. */
+export type OutputRequest =
+  | {
+      /** `oci`: OCI image layout; `docker`: the same with `manifest.json`, for `docker load`. */
+      readonly type: "oci" | "docker";
+      readonly destination: Destination;
+      /** False: a directory instead of a tar. */
+      readonly tar: boolean;
+      readonly compression: CompressionRequest;
+      /** Names for this output; default: the build's tags. */
+      readonly names?: readonly string[] | undefined;
+      /** Clamp the mtimes of new layers to SOURCE_DATE_EPOCH. */
+      readonly rewriteTimestamp: boolean;
+      readonly annotations: ReadonlyMap<string, string>;
+    }
+  /** The files of the result: in a directory, or as one tar. */
+  | { readonly type: "local" | "tar"; readonly destination: Destination };
+
+/** A build. Paths are relative to the working directory. */
+export interface BuildRequest {
+  /** Directory of the main context. */
+  readonly context: string;
+  readonly dockerfile?: DockerfileSource | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly target?: string | undefined;
+  /** `--build-arg NAME=value`. */
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  /** `--build-context name=…`: a directory, `oci-layout://DIR[:tag|@digest]`, or `docker-image://REF` (in the store). */
+  readonly buildContexts?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Manifest annotations, for the store's image and every output. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly platform?: string | undefined;
+  readonly noCache?: boolean | undefined;
+  readonly noCacheFilter?: readonly string[] | undefined;
+  readonly network?: string | undefined;
+  readonly outputs?: readonly OutputRequest[] | undefined;
+  /** File that gets the image's digest, without a newline. */
+  readonly iidFile?: string | undefined;
+  /** File that gets the result's metadata as JSON. */
+  readonly metadataFile?: string | undefined;
+  /** SOURCE_DATE_EPOCH in whole seconds; a build argument of that name wins. */
+  readonly sourceDateEpoch?: number | undefined;
+  /** Every mtime in new layers is SOURCE_DATE_EPOCH (0 if unset). */
+  readonly reproducible?: boolean | undefined;
+  /** Directory of the store; default `$NACRE_HOME`, then `$XDG_DATA_HOME/nacre`, then `~/.local/share/nacre`. */
+  readonly store?: string | undefined;
+  /** Number of steps and compressions at once; default: the number of processors. */
+  readonly jobs?: number | undefined;
+  readonly emit?: Emit | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What became of one step. */
+export interface StepReport {
+  readonly label: string;
+  readonly outcome: "done" | "cached";
+  /** Milliseconds. */
+  readonly duration: number;
+  /** The step's layer, if it makes one. */
+  readonly layer?: { readonly diffId: Digest; readonly size: number } | undefined;
+}
+
+/** A finished build. */
+export interface BuildResult {
+  /** Digest of the manifest that was exported (first image output), else of the one in the store. */
+  readonly digest: Digest;
+  readonly configDigest: Digest;
+  /** The manifest in the store. */
+  readonly descriptor: Descriptor;
+  /** Bytes of all layers as the store's manifest names them. */
+  readonly size?: number | undefined;
+  /** Full names the image has got in the store. */
+  readonly names: readonly string[];
+  readonly steps: readonly StepReport[];
+  readonly warnings: readonly { readonly rule: string; readonly message: string }[];
+}

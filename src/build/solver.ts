@@ -1,0 +1,282 @@
+/**
+ * Solving the graph: every step is keyed first, then those that the target needs are answered from the cache or
+ * composed. Nothing that a record does not need is opened: a build whose steps all hit touches no layer.
+ */
+
+import pLimit, { type LimitFunction } from "p-limit";
+import { keyOf, treeIngredients } from "../cache/ingredients.js";
+import { findRecord, putRecord, type StepRecord } from "../cache/record.js";
+import { type ComposeEnv, composeCopy, composeTree, composeWorkdir } from "../compose/compose.js";
+import type { ImageLayer } from "../image/image.js";
+import { OpenLayers } from "../image/layers.js";
+import type { FileTree } from "../layer/fileTree.js";
+import type { WrittenLayer } from "../layer/layerWriter.js";
+import { layerType } from "../oci/mediaTypes.js";
+import type { CopyStep, FileState, Plan, Step, StepId } from "../plan/graph.js";
+import { NacreError } from "../support/errors.js";
+import { type Bases, placed } from "./bases.js";
+import type { Contexts } from "./contexts.js";
+import { epochOf, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
+import { lastLayer, rememberLayer } from "./lastLayers.js";
+import type { StepReport } from "./request.js";
+import type { Session, Vertex } from "./session.js";
+
+/** A solved step. */
+export interface SolvedStep {
+  readonly layer: ImageLayer;
+  /** When the layer was made, milliseconds since 1970. */
+  readonly created: number;
+}
+
+/** What a solved graph gives. */
+export interface Solution {
+  /** All layers of the target, lowest first. */
+  readonly layers: readonly ImageLayer[];
+  /** Layers that are not the base image's, by step. */
+  readonly steps: ReadonlyMap<StepId, SolvedStep>;
+  /** A layer made from a directory context that serves as the base, if there is one. */
+  readonly baseLayer: SolvedStep | undefined;
+  readonly reports: readonly StepReport[];
+}
+
+/** Solves one plan. Use once. */
+export class Solver {
+  readonly #session: Session;
+  readonly #plan: Plan;
+  readonly #bases: Bases;
+  readonly #contexts: Contexts;
+  readonly #keyer: Keyer;
+  readonly #solved = new Map<StepId, Promise<SolvedStep>>();
+  readonly #results = new Map<StepId, SolvedStep>();
+  readonly #trees = new Map<string, Promise<SolvedStep>>();
+  readonly #open: OpenLayers;
+  readonly #reports: StepReport[] = [];
+  readonly #limit: LimitFunction;
+
+  constructor(session: Session, plan: Plan, bases: Bases, contexts: Contexts) {
+    this.#session = session;
+    this.#plan = plan;
+    this.#bases = bases;
+    this.#contexts = contexts;
+    this.#keyer = new Keyer(session, plan, bases, contexts);
+    this.#open = new OpenLayers(session.store);
+    this.#limit = pLimit(Math.max(1, session.request.jobs ?? 2));
+  }
+
+  /** @throws NacreError with the place of the step that failed */
+  async solve(): Promise<Solution> {
+    try {
+      await this.#keyer.keyAll();
+      const { target } = this.#plan;
+      const layers = await this.#layersOf(target.result);
+      await this.#reportUnneeded();
+      const base = this.#stageBase();
+      const tree = base.kind === "context" ? await this.#trees.get(base.name) : undefined;
+      return { layers, steps: this.#results, baseLayer: tree, reports: this.#reports };
+    } finally {
+      this.#open.close();
+    }
+  }
+
+  /** Where the target's chain of steps begins. */
+  #stageBase(): FileState {
+    let state = this.#plan.target.result;
+    while (state.kind === "step") state = this.#plan.steps[state.id]!.parent;
+    return state;
+  }
+
+  async #layersOf(state: FileState): Promise<ImageLayer[]> {
+    switch (state.kind) {
+      case "scratch":
+        return [];
+      case "image":
+        return [...this.#bases.image(state.base).layers];
+      case "context":
+        return [(await this.#treeLayer(state.name)).layer];
+      case "step": {
+        const step = this.#plan.steps[state.id]!;
+        const [below, solved] = await Promise.all([this.#layersOf(step.parent), this.#ensure(state.id)]);
+        return [...below, solved.layer];
+      }
+    }
+  }
+
+  #ensure(id: StepId): Promise<SolvedStep> {
+    let solved = this.#solved.get(id);
+    if (solved === undefined) {
+      const keyed = this.#keyer.keyed[id]!;
+      solved = placed(keyed.step.place, this.#solveStep(keyed)).then((result) => {
+        this.#results.set(id, result);
+        return result;
+      });
+      this.#solved.set(id, solved);
+    }
+    return solved;
+  }
+
+  async #solveStep(keyed: KeyedStep): Promise<SolvedStep> {
+    const { step, key } = keyed;
+    const record = this.#lookup(keyed);
+    if (record) {
+      return this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
+        vertex.outcome = "cached";
+        return this.#answer(step, record);
+      });
+    }
+    // Inputs are solved outside the limit: a step that waits for others must not keep them from running.
+    const [parent, from] = await Promise.all([
+      this.#parentTree(step),
+      step.kind === "copy" ? this.#fromTree(step) : undefined,
+    ]);
+    return this.#limit(() =>
+      this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
+        const started = performance.now();
+        const warnings: { rule: string; message: string }[] = [];
+        const layer = await this.#compose(keyed, parent, from, vertex, warnings);
+        const duration = Math.round(performance.now() - started);
+        const { diffId, size } = layer;
+        const record: StepRecord = {
+          ingredients: keyed.ingredients,
+          layer: { diffId, size },
+          created: this.#session.now(),
+          duration,
+          warnings,
+        };
+        putRecord(this.#session.store, key, record);
+        this.#reports.push({ label: step.label, outcome: "done", duration, layer: record.layer });
+        return solvedOf(record);
+      }),
+    );
+  }
+
+  #lookup({ step, key }: KeyedStep): StepRecord | undefined {
+    if (step.ignoreCache) return undefined;
+    return findRecord(this.#session.store, this.#session.lease, key);
+  }
+
+  #answer(step: Step, record: StepRecord): SolvedStep {
+    for (const warning of record.warnings) this.#session.warn({ ...warning, place: step.place });
+    this.#reports.push({ label: step.label, outcome: "cached", duration: 0, layer: record.layer });
+    return solvedOf(record);
+  }
+
+  async #parentTree(step: Step): Promise<FileTree> {
+    const empty = step.kind === "copy" && step.link;
+    return this.#open.tree(empty ? [] : await this.#layersOf(step.parent));
+  }
+
+  async #fromTree(step: CopyStep): Promise<FileTree> {
+    if (step.from.kind === "context") return this.#contexts.open(step.from.name);
+    return this.#open.tree(await this.#layersOf(step.from));
+  }
+
+  async #compose(
+    keyed: KeyedStep,
+    parent: FileTree,
+    from: FileTree | undefined,
+    vertex: Vertex,
+    warnings: { rule: string; message: string }[],
+  ): Promise<WrittenLayer> {
+    const { step } = keyed;
+    const env = this.#environment(step, parent, vertex, warnings);
+    switch (step.kind) {
+      case "workdir":
+        return composeWorkdir(step, env);
+      case "copy": {
+        const previous = step.from.kind === "context" ? await lastLayer(this.#session, this.#open, step) : undefined;
+        const layer = await composeCopy(step, from!, { ...env, previous });
+        if (step.from.kind === "context") rememberLayer(this.#session, step, layer);
+        return layer;
+      }
+      case "run":
+        throw new NacreError("UNSUPPORTED", "RUN is not supported by this version of nacre", {
+          hint: "build the part that runs commands elsewhere and use its result as a base or named context",
+        });
+    }
+  }
+
+  #environment(
+    step: Step | undefined,
+    parent: FileTree,
+    vertex: Vertex,
+    warnings: { rule: string; message: string }[],
+  ): ComposeEnv {
+    const session = this.#session;
+    return {
+      store: session.store,
+      parent,
+      now: Math.floor(epochOf(session, this.#plan) ?? session.now() / 1000),
+      mtime: reproducibleTime(session, this.#plan),
+      signal: session.signal,
+      warn: (rule, message) => {
+        warnings.push({ rule, message });
+        session.warn({ rule, message, ...(step ? { place: step.place } : {}) });
+      },
+      onProgress: (bytes, total) => vertex.progress(bytes, total, "bytes"),
+    };
+  }
+
+  /** A directory context that serves as a base becomes a layer of its own. */
+  #treeLayer(name: string): Promise<SolvedStep> {
+    let solved = this.#trees.get(name);
+    if (solved === undefined) {
+      solved = this.#solveTree(name);
+      this.#trees.set(name, solved);
+    }
+    return solved;
+  }
+
+  async #solveTree(name: string): Promise<SolvedStep> {
+    const ingredients = treeIngredients(
+      await this.#keyer.treeDigest(name),
+      reproducibleTime(this.#session, this.#plan),
+    );
+    const key = keyOf(ingredients);
+    const label = `[internal] load context ${name}`;
+    const record = this.#session.request.noCache
+      ? undefined
+      : findRecord(this.#session.store, this.#session.lease, key);
+    return this.#session.vertex(`internal:tree ${name}`, label, async (vertex) => {
+      if (record) {
+        vertex.outcome = "cached";
+        return solvedOf(record);
+      }
+      const started = performance.now();
+      const context = await this.#contexts.open(name);
+      const layer = await composeTree(context, this.#environment(undefined, await this.#open.tree([]), vertex, []));
+      const { diffId, size } = layer;
+      const duration = Math.round(performance.now() - started);
+      const made: StepRecord = {
+        ingredients,
+        layer: { diffId, size },
+        created: this.#session.now(),
+        duration,
+        warnings: [],
+      };
+      putRecord(this.#session.store, key, made);
+      return solvedOf(made);
+    });
+  }
+
+  /** Steps that nothing had to be asked for, because what is built on them was there: they count as cached too. */
+  async #reportUnneeded(): Promise<void> {
+    for (const keyed of this.#keyer.keyed) {
+      const { step } = keyed;
+      if (this.#solved.has(step.id)) continue;
+      const record = this.#lookup(keyed);
+      if (!record) continue;
+      await this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
+        vertex.outcome = "cached";
+        this.#answer(step, record);
+      });
+    }
+  }
+}
+
+function solvedOf(record: StepRecord): SolvedStep {
+  const { diffId, size } = record.layer;
+  return {
+    layer: { diffId, descriptor: { mediaType: layerType("none"), digest: diffId, size } },
+    created: record.created,
+  };
+}

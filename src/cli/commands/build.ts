@@ -1,0 +1,199 @@
+/** `nacre build`. */
+import { Command, Option } from "commander";
+import type { BuildRequest, BuildResult } from "../../index.js";
+import { NacreError } from "../../support/errors.js";
+import { formatBytes, formatSeconds } from "../../support/human.js";
+import { nearest } from "../../support/suggest.js";
+import { failureToJson, ReportedFailure } from "../failure.js";
+import { type Environment, type Invocation, note, type OutputStream, print, readStdin } from "../invocation.js";
+import { type Display, openDisplay, type ProgressForm } from "../progress/display.js";
+import { paintFor } from "../style.js";
+import { printable } from "../terminalText.js";
+import { type BuildOptions, makeBuildRequest } from "./buildRequest.js";
+import { answerForeignFlags, FOREIGN_FLAGS } from "./foreignFlags.js";
+import { collect, examples, optionsOf } from "./options.js";
+
+const EXAMPLES = examples(
+  ["nacre build -t hello:1 .", "build ./Dockerfile, keep the image in the store"],
+  ["nacre build -t hello:1 -o type=oci,dest=hello.tar .", "and write an OCI archive"],
+  ["nacre build -o type=docker,dest=- . | docker load", "hand the image to Docker"],
+  ["nacre build -o out .", "the files of the last stage, in a directory"],
+  ["nacre build --build-context base=oci-layout://dir:tag .", "FROM base is an image in an OCI layout"],
+  ["nacre build -f - . < Other.Dockerfile", "a Dockerfile from standard input"],
+);
+
+/** Declares the command. */
+export function buildCommand(invocation: Invocation): Command {
+  const command = new Command("build")
+    .summary("build an image from a Dockerfile")
+    .description("Build an image from a Dockerfile and the files of a directory (the context).")
+    .usage("[OPTIONS] PATH")
+    .argument("[path]", "directory of the context");
+  addFileOptions(command);
+  addResultOptions(command);
+  addExecutionOptions(command);
+  for (const { flags } of FOREIGN_FLAGS) {
+    const option = new Option(flags).hideHelp();
+    command.addOption(option.required ? option.argParser(collect) : option);
+  }
+  command.addHelpText(
+    "after",
+    `${EXAMPLES}\n\nOther flags of docker build are refused with a reason, or taken with a note.`,
+  );
+  return command.action((path: string | undefined, _options: unknown, self: Command) =>
+    runBuild(invocation, path, optionsOf<BuildOptions>(self)),
+  );
+}
+
+function addFileOptions(command: Command): void {
+  command
+    .optionsGroup("Input:")
+    .option("-f, --file <path>", "the Dockerfile (default: PATH/Dockerfile); - for standard input")
+    .option("--target <stage>", "the stage to build (default: the last one)")
+    .option("--build-arg <name=value>", "set an ARG; NAME alone takes the value from the environment", collect)
+    .option(
+      "--build-context <name=source>",
+      "a further context: a directory, oci-layout://DIR, docker-image://REF",
+      collect,
+    )
+    .option("--platform <os/arch>", "the platform of the image", collect);
+}
+
+function addResultOptions(command: Command): void {
+  command
+    .optionsGroup("Result:")
+    .option("-t, --tag <name[:tag]>", "a name for the image", collect)
+    .option(
+      "-o, --output <spec>",
+      "write the result: type=oci|docker|local|tar,dest=PATH,… (or a directory, or -)",
+      collect,
+    )
+    .option("--label <key=value>", "a label of the image", collect)
+    .option("--annotation <key=value>", "an annotation of the manifest", collect)
+    .option("--iidfile <path>", "write the image's digest to a file")
+    .option("--metadata-file <path>", "write facts about the result to a JSON file")
+    .option("--reproducible", "every time in new layers is SOURCE_DATE_EPOCH (0 if unset)");
+}
+
+function addExecutionOptions(command: Command): void {
+  command
+    .optionsGroup("Execution:")
+    .option("--no-cache", "execute every step again")
+    .option("--no-cache-filter <stages>", "execute the steps of these stages again", collect)
+    .option("--network <mode>", "network of RUN: default, none or host")
+    .option("--jobs <number>", "steps and compressions at once (default: the number of processors)")
+    .optionsGroup("Progress:")
+    .option("--progress <form>", "auto, tty, plain, quiet, none or rawjson (default: $BUILDKIT_PROGRESS, else auto)")
+    .option("-q, --quiet", "no progress; print the image's digest at the end")
+    .optionsGroup("Other:");
+}
+
+/** What the reader gets to see. */
+export interface ProgressChoice {
+  readonly form: ProgressForm;
+  /** Print the digest, and nothing else, to standard output. */
+  readonly digestOnly: boolean;
+}
+
+const FORMS = ["auto", "tty", "plain", "quiet", "none", "rawjson"];
+
+/**
+ * Chooses the form of progress from the flags, `$BUILDKIT_PROGRESS` and the stream.
+ * @throws NacreError USAGE
+ */
+export function chooseProgress(
+  options: { readonly quiet?: boolean; readonly progress?: string },
+  env: Environment,
+  stream: OutputStream,
+): ProgressChoice {
+  const wanted = options.progress ?? (env.BUILDKIT_PROGRESS || "auto");
+  if (!FORMS.includes(wanted)) {
+    const near = nearest(wanted, FORMS);
+    throw new NacreError("USAGE", `unknown form of progress ${JSON.stringify(wanted)}`, {
+      hint: near ? `did you mean ${near}?` : `--progress is ${FORMS.join(", ")}`,
+    });
+  }
+  if (options.quiet || wanted === "quiet") return { form: "quiet", digestOnly: true };
+  if (wanted === "none") return { form: "quiet", digestOnly: false };
+  if (wanted === "plain" || wanted === "rawjson") return { form: wanted, digestOnly: false };
+  const terminal = stream.isTTY === true && env.TERM !== "dumb";
+  if (wanted === "tty" && !terminal) {
+    throw new NacreError("USAGE", "--progress=tty needs a terminal on standard error", {
+      hint: "use --progress=plain",
+    });
+  }
+  return { form: terminal ? "tty" : "plain", digestOnly: false };
+}
+
+async function runBuild(invocation: Invocation, path: string | undefined, options: BuildOptions): Promise<void> {
+  const { form, digestOnly } = chooseProgress(options, invocation.env, invocation.stderr);
+  const notes = answerForeignFlags(options as Readonly<Record<string, unknown>>);
+  const request = await makeBuildRequest(path, options, {
+    env: invocation.env,
+    stdout: { stream: invocation.stdout, isTTY: invocation.stdout.isTTY === true },
+    readStdin: () => readStdin(invocation),
+  });
+  if (form === "rawjson")
+    print(
+      invocation.stderr,
+      notes.map((message) => JSON.stringify({ type: "note", message })),
+    );
+  else for (const text of notes) note(invocation, text);
+  const paint = paintFor(invocation.stderr, invocation.env);
+  const { now, signal } = invocation;
+  const display = openDisplay({ form, stream: invocation.stderr, now, paint, signal });
+  const started = now();
+  const result = await execute(invocation, request, display, form);
+  const summary = { result, request, duration: now() - started };
+  if (digestOnly) print(invocation.stdout, [result.digest]);
+  else if (form === "rawjson") print(invocation.stderr, [summaryToJson(summary)]);
+  else if (form !== "quiet") print(invocation.stderr, ["", ...renderSummary(summary)]);
+}
+
+async function execute(
+  invocation: Invocation,
+  request: BuildRequest,
+  display: Display,
+  form: ProgressForm,
+): Promise<BuildResult> {
+  const { build } = await import("../../index.js");
+  try {
+    const result = await build({ ...request, emit: display.emit, signal: invocation.signal });
+    display.stop(true);
+    return result;
+  } catch (error) {
+    display.stop(false);
+    if (form !== "rawjson") throw error;
+    print(invocation.stderr, [failureToJson(error)]);
+    throw new ReportedFailure(error);
+  }
+}
+
+/** What is told about a finished build. */
+export interface BuildSummary {
+  readonly result: BuildResult;
+  readonly request: BuildRequest;
+  /** Milliseconds. */
+  readonly duration: number;
+}
+
+/** Lines that say what was built and written. */
+export function renderSummary({ result, request, duration }: BuildSummary): string[] {
+  const cached = result.steps.filter((step) => step.outcome === "cached").length;
+  const steps = result.steps.length === 0 ? "no steps" : `${cached} of ${result.steps.length} steps cached`;
+  const size = result.size === undefined ? [] : [formatBytes(result.size)];
+  const names = result.names.length === 0 ? "an image without a name" : result.names.map(printable).join(", ");
+  const lines = [
+    `built ${names}`,
+    `  ${[result.digest, ...size].join("  ")}  in ${formatSeconds(duration)}  (${steps})`,
+  ];
+  for (const { type, destination } of request.outputs ?? []) {
+    lines.push(`wrote ${destination.kind === "path" ? printable(destination.path) : "standard output"} (${type})`);
+  }
+  return lines;
+}
+
+function summaryToJson({ result, duration }: BuildSummary): string {
+  const { digest, configDigest, names, steps, size } = result;
+  return JSON.stringify({ type: "result", digest, configDigest, names, size, steps, duration });
+}

@@ -1,0 +1,223 @@
+/** `nacre build`: the options as typed on the command line, turned into a build request. Pure but for what is handed in. */
+import type { BuildRequest, DockerfileSource, OutputRequest } from "../../index.js";
+import { parsePlatform } from "../../oci/platform.js";
+import { familiarName, parseReference } from "../../oci/reference.js";
+import { decodeText } from "../../support/bytes.js";
+import { NacreError } from "../../support/errors.js";
+import { nearest } from "../../support/suggest.js";
+import type { Environment } from "../invocation.js";
+import { parseOutput, type StdoutTarget } from "./buildOutput.js";
+
+/** Options of `nacre build` by commander's attribute names. */
+export interface BuildOptions {
+  readonly file?: string;
+  readonly tag?: readonly string[];
+  readonly target?: string;
+  readonly buildArg?: readonly string[];
+  readonly buildContext?: readonly string[];
+  readonly label?: readonly string[];
+  readonly annotation?: readonly string[];
+  readonly platform?: readonly string[];
+  /** False for `--no-cache` (commander's spelling of a negated flag). */
+  readonly cache?: boolean;
+  /** Values of `--no-cache-filter`, likewise. */
+  readonly cacheFilter?: readonly string[];
+  readonly network?: string;
+  readonly output?: readonly string[];
+  readonly iidfile?: string;
+  readonly metadataFile?: string;
+  readonly quiet?: boolean;
+  readonly progress?: string;
+  readonly reproducible?: boolean;
+  readonly store?: string;
+  readonly jobs?: string;
+}
+
+/** What the request is made from beside the options. */
+export interface RequestSources {
+  readonly env: Environment;
+  readonly stdout: StdoutTarget;
+  /** Reads a Dockerfile from standard input (`-f -`). */
+  readonly readStdin: () => Promise<Uint8Array>;
+}
+
+/**
+ * Makes the request. Relative paths stay as they are: the library takes them from the working directory.
+ * @throws NacreError USAGE, REFERENCE_INVALID
+ */
+export async function makeBuildRequest(
+  context: string | undefined,
+  options: BuildOptions,
+  sources: RequestSources,
+): Promise<BuildRequest> {
+  const { outputs, names } = outputsOf(options, sources.stdout);
+  return {
+    context: checkContext(context),
+    tags: [...(options.tag ?? []), ...names].map(checkTag),
+    target: options.target,
+    buildArgs: buildArgs(options.buildArg ?? [], sources.env),
+    buildContexts: pairs("--build-context", options.buildContext ?? []),
+    labels: labels(options.label ?? []),
+    annotations: annotations(options.annotation ?? []),
+    platform: platformOf(options.platform ?? []),
+    noCache: options.cache === false,
+    noCacheFilter: (options.cacheFilter ?? []).flatMap((stages) => stages.split(",")).filter((stage) => stage !== ""),
+    network: networkOf(options.network),
+    outputs,
+    iidFile: options.iidfile,
+    metadataFile: options.metadataFile,
+    sourceDateEpoch: sourceDateEpoch(sources.env),
+    reproducible: options.reproducible === true,
+    store: options.store,
+    jobs: jobsOf(options.jobs),
+    dockerfile: await dockerfileOf(options.file, sources.readStdin),
+  };
+}
+
+function checkContext(context: string | undefined): string {
+  if (context === undefined) {
+    throw usage("nacre build needs the path of a context directory", "build this directory with: nacre build .");
+  }
+  if (context === "-") {
+    throw usage(
+      "a context from standard input is not available",
+      "unpack it into a directory; a Dockerfile alone: -f -",
+    );
+  }
+  if (/^(https?|git|ssh):\/\/|^git@|^github\.com\//.test(context)) {
+    throw usage(`remote contexts are not available: ${context}`, "clone or download it, and build the directory");
+  }
+  return context;
+}
+
+async function dockerfileOf(
+  file: string | undefined,
+  readStdin: () => Promise<Uint8Array>,
+): Promise<DockerfileSource | undefined> {
+  if (file === undefined || file === "") return undefined;
+  if (file !== "-") {
+    if (/^https?:\/\//.test(file)) throw usage(`a remote Dockerfile is not available: ${file}`, "download it first");
+    return { kind: "file", path: file };
+  }
+  return { kind: "text", text: decodeText(await readStdin()), name: "-" };
+}
+
+function checkTag(tag: string): string {
+  const reference = parseReference(tag);
+  if (reference.digest) throw usage(`a tag cannot have a digest: ${tag}`, "write name:tag");
+  return familiarName(reference);
+}
+
+/** `NAME=value`; `NAME` takes the value from the environment, and is not passed where there is none (as docker does). */
+function buildArgs(given: readonly string[], env: Environment): Record<string, string> {
+  const args = new Map<string, string>();
+  for (const text of given) {
+    const [name, value] = split(text);
+    if (name === "") throw usage(`--build-arg ${JSON.stringify(text)} has no name`, "write NAME=value");
+    const actual = value ?? env[name];
+    if (actual !== undefined) args.set(name, actual);
+  }
+  return Object.fromEntries(args);
+}
+
+/** `key=value`, or `key` with an empty value, as docker takes labels. */
+function labels(given: readonly string[]): Record<string, string> {
+  const entries = given.map((text): [string, string] => {
+    const [key, value] = split(text);
+    if (key === "") throw usage(`--label ${JSON.stringify(text)} has no key`, "write key=value");
+    return [key, value ?? ""];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** `[manifest:]key=value`; buildx's other levels need an image index. */
+function annotations(given: readonly string[]): Record<string, string> {
+  const plain = given.map((text) => {
+    const level = /^((?:manifest|index)(?:-descriptor)?(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]]*\])?)*):/.exec(text)?.[1];
+    if (level === undefined) return text;
+    if (level !== "manifest") {
+      throw usage(
+        `--annotation for ${level} is not available: annotations go to the manifest of a single image`,
+        "write key=value",
+      );
+    }
+    return text.slice(level.length + 1);
+  });
+  return pairs("--annotation", plain);
+}
+
+function pairs(flag: string, given: readonly string[]): Record<string, string> {
+  const entries = given.map((text): [string, string] => {
+    const [key, value] = split(text);
+    if (key === "" || value === undefined) {
+      throw usage(`${flag} ${JSON.stringify(text)} is not key=value`, `write ${flag} key=value`);
+    }
+    return [key, value];
+  });
+  return Object.fromEntries(entries);
+}
+
+function split(text: string): [string, string | undefined] {
+  const equals = text.indexOf("=");
+  return equals < 0 ? [text, undefined] : [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+function platformOf(given: readonly string[]): string | undefined {
+  const all = given.flatMap((text) => text.split(",")).filter((text) => text !== "");
+  if (all.length > 1) {
+    throw usage(`several platforms are not available: ${all.join(", ")}`, "build each of them by itself");
+  }
+  if (all[0] !== undefined) parsePlatform(all[0]);
+  return all[0];
+}
+
+const NETWORKS = ["default", "none", "host"];
+
+function networkOf(network: string | undefined): string | undefined {
+  if (network === undefined || NETWORKS.includes(network)) return network;
+  const near = nearest(network, NETWORKS);
+  throw usage(
+    `unknown network ${JSON.stringify(network)}`,
+    near ? `did you mean ${near}?` : `--network is ${NETWORKS.join(", ")}`,
+  );
+}
+
+function outputsOf(
+  options: BuildOptions,
+  stdout: StdoutTarget,
+): { readonly outputs: readonly OutputRequest[]; readonly names: readonly string[] } {
+  const parsed = (options.output ?? []).map((text) => parseOutput(text, stdout));
+  const outputs = parsed.flatMap((item) => (item.kind === "output" ? [item.output] : []));
+  const streams = outputs.filter((output) => output.destination.kind === "stream").length;
+  if (streams > 1) throw usage("two outputs cannot both go to standard output", "give one of them a dest=FILE");
+  if (streams > 0 && (options.quiet || options.progress === "quiet")) {
+    throw usage(
+      "the output and the digest of --quiet cannot both go to standard output",
+      "use --iidfile, or dest=FILE",
+    );
+  }
+  return { outputs, names: parsed.flatMap((item) => (item.kind === "names" ? item.names : [])) };
+}
+
+function sourceDateEpoch(env: Environment): number | undefined {
+  const text = env.SOURCE_DATE_EPOCH;
+  if (text === undefined || text === "") return undefined;
+  const seconds = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  // Dates beyond the year 9999 have no RFC 3339 form.
+  if (seconds <= 253_402_300_799) return seconds;
+  throw usage(
+    `SOURCE_DATE_EPOCH is not a number of seconds: ${JSON.stringify(text)}`,
+    "e.g. SOURCE_DATE_EPOCH=1700000000",
+  );
+}
+
+function jobsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const jobs = /^\d+$/.test(text) ? Number(text) : 0;
+  if (jobs >= 1 && jobs <= 1024) return jobs;
+  throw usage(`--jobs is not a number of 1 or more: ${JSON.stringify(text)}`, "e.g. --jobs 4");
+}
+
+function usage(message: string, hint: string): NacreError {
+  return new NacreError("USAGE", message, { hint });
+}

@@ -1,0 +1,152 @@
+/** `nacre info`. */
+import { availableParallelism } from "node:os";
+import { Command } from "commander";
+import type { Store, StoreUsage } from "../../index.js";
+import { formatPlatform, localPlatform } from "../../oci/platform.js";
+import { type FileSystem, fileSystemOf } from "../../support/diskSpace.js";
+import { formatBytes } from "../../support/human.js";
+import { findTool, TOOLS } from "../../support/tools.js";
+import { type Invocation, print } from "../invocation.js";
+import { renderPairs } from "../table.js";
+import { programVersion } from "../version.js";
+import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
+import { type Library, storePath, storeThere, withStore } from "./storeAccess.js";
+
+interface InfoOptions {
+  readonly format: string;
+}
+
+/** What `nacre info --format json` prints. */
+export interface Info {
+  readonly version: string;
+  readonly node: string;
+  /** The platform that images are built for by default. */
+  readonly platform: string;
+  readonly processors: number;
+  readonly store: {
+    readonly path: string;
+    /** Absent where there is no store yet. */
+    readonly images?: number | undefined;
+    readonly usage?: StoreUsage | undefined;
+    readonly cacheLimit?: number | undefined;
+    readonly fileSystem?: FileSystem | undefined;
+  };
+  readonly tools: readonly ToolInfo[];
+  readonly features: Readonly<Record<string, boolean>>;
+}
+
+interface ToolInfo {
+  readonly name: string;
+  readonly purpose: string;
+  /** Absent where it is not installed. */
+  readonly path?: string | undefined;
+}
+
+const EXAMPLES = examples(
+  ["nacre info", "version, store and tools"],
+  ["nacre info --format json | jq .store.usage.total", "for programs"],
+);
+
+/** Declares the command. */
+export function infoCommand(invocation: Invocation): Command {
+  return new Command("info")
+    .summary("print facts about this installation and its store")
+    .description("Print the version, where the store is and what is in it, and which tools were found.")
+    .usage("[OPTIONS]")
+    .addOption(formatOption("text", "json"))
+    .addHelpText("after", EXAMPLES)
+    .action(async (_options: unknown, self: Command) => {
+      const options = optionsOf<InfoOptions>(self);
+      const info = await gatherInfo(invocation, options);
+      print(invocation.stdout, options.format === "json" ? [JSON.stringify(info)] : renderInfo(info));
+    });
+}
+
+async function gatherInfo(invocation: Invocation, options: GlobalOptions): Promise<Info> {
+  const path = await storePath(invocation, options);
+  const facts = (await storeThere(invocation, options))
+    ? await withStore(invocation, options, "read", async (store, library) => storeFacts(store, library))
+    : {};
+  return {
+    version: programVersion(),
+    node: process.versions.node,
+    platform: formatPlatform(localPlatform()),
+    processors: availableParallelism(),
+    store: { path, ...facts },
+    tools: TOOLS.map((tool) => ({ ...tool, path: findTool(tool.name, invocation.env.PATH) })),
+    features: { run: false, pull: false, push: false },
+  };
+}
+
+function storeFacts(store: Store, library: Library): Omit<Info["store"], "path"> {
+  return {
+    images: new Set(store.listReferences().map(({ descriptor }) => descriptor.digest)).size,
+    usage: library.storeUsage(store),
+    cacheLimit: library.defaultLimit(store.path),
+    fileSystem: fileSystemOf(store.path),
+  };
+}
+
+const USAGE_NAMES = {
+  blobs: "blobs",
+  companions: "unpacked copies",
+  indexes: "indexes of layers",
+  records: "records of steps",
+  lists: "lists of files",
+  blocks: "compressed blocks",
+  statCaches: "stat caches",
+  temporary: "temporary files",
+  other: "other files",
+} as const satisfies Partial<Record<keyof StoreUsage, string>>;
+
+/** What each feature means when it is off. */
+const MISSING_FEATURES: Readonly<Record<string, string>> = {
+  run: "RUN is not executed by this version",
+  pull: "base images come from the store, not from a registry",
+  push: "images are written to archives, not pushed",
+};
+
+/** The lines of `nacre info`. */
+export function renderInfo(info: Info): string[] {
+  const { path, images, usage, cacheLimit, fileSystem } = info.store;
+  const lines = renderPairs([
+    ["nacre", info.version],
+    ["node", info.node],
+    ["platform", info.platform],
+    ["processors", String(info.processors)],
+    ["store", usage ? path : `${path} (not made yet)`],
+    ...(fileSystem ? [fileSystemPair(fileSystem)] : []),
+    ...(images === undefined ? [] : [["images", String(images)] as const]),
+  ]);
+  if (usage && cacheLimit !== undefined) lines.push("", ...renderUsage(usage, cacheLimit));
+  lines.push("", "tools:");
+  lines.push(
+    ...indent(renderPairs(info.tools.map((tool) => [tool.name, `${tool.path ?? "not found"} (${tool.purpose})`]))),
+  );
+  const missing = Object.entries(info.features).flatMap(([name, there]) =>
+    there ? [] : [MISSING_FEATURES[name] ?? name],
+  );
+  if (missing.length > 0) lines.push("", "not available:", ...indent(missing));
+  return lines;
+}
+
+function fileSystemPair({ type, size, free }: FileSystem): readonly [string, string] {
+  return ["file system", `${type}, ${formatBytes(free)} free of ${formatBytes(size)}`];
+}
+
+function renderUsage(usage: StoreUsage, cacheLimit: number): string[] {
+  const kinds = Object.entries(USAGE_NAMES) as [keyof typeof USAGE_NAMES, string][];
+  const pairs = kinds
+    .filter(([kind]) => usage[kind].count > 0)
+    .map(([kind, name]) => [name, `${formatBytes(usage[kind].bytes)} in ${usage[kind].count} files`] as const);
+  const cache = Math.max(0, usage.total.bytes - usage.images.bytes);
+  return [
+    `disk usage: ${formatBytes(usage.total.bytes)}, of which named images need ${formatBytes(usage.images.bytes)}`,
+    ...indent(renderPairs(pairs)),
+    `cache: ${formatBytes(cache)}; pruned above ${formatBytes(cacheLimit)}`,
+  ];
+}
+
+function indent(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`);
+}

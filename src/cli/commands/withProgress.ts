@@ -1,0 +1,43 @@
+/** Progress for commands that do one long piece of work. */
+import type { Emit } from "../../support/events.js";
+import type { Invocation } from "../invocation.js";
+import { openDisplay } from "../progress/display.js";
+import { paintFor } from "../style.js";
+
+/** Tells how the work goes. */
+export interface Step {
+  progress(current: number, total: number | undefined, unit: "bytes" | "files"): void;
+  log(text: string): void;
+}
+
+/** Shows the work on a terminal; elsewhere such commands only print their results. */
+export async function withProgress<T>(
+  invocation: Invocation,
+  options: { readonly quiet?: boolean },
+  name: string,
+  work: (step: Step) => Promise<T>,
+): Promise<T> {
+  const { stderr, env, now, signal } = invocation;
+  const isShown = stderr.isTTY === true && env.TERM !== "dumb" && !options.quiet;
+  const form = isShown ? "tty" : "quiet";
+  const display = openDisplay({ form, stream: stderr, now, paint: paintFor(stderr, env), signal });
+  const id = "internal:command";
+  display.emit({ type: "start", id, name, time: now() });
+  try {
+    const result = await work(stepOf(id, display.emit, now));
+    display.emit({ type: "end", id, outcome: "done", time: now() });
+    display.stop(true);
+    return result;
+  } catch (error) {
+    display.emit({ type: "end", id, outcome: signal.aborted ? "cancelled" : "error", time: now() });
+    display.stop(false);
+    throw error;
+  }
+}
+
+function stepOf(id: string, emit: Emit, now: () => number): Step {
+  return {
+    progress: (current, total, unit) => emit({ type: "progress", id, current, total, unit, time: now() }),
+    log: (text) => emit({ type: "log", id, text, time: now() }),
+  };
+}

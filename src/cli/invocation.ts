@@ -1,0 +1,55 @@
+/** One run of the command: everything of the outside world that a command may touch. */
+import type { Readable, Writable } from "node:stream";
+
+/** Standard output or error: a stream that may be a terminal. */
+export type OutputStream = Writable & {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+};
+
+/** Standard input: a stream that may be a terminal. */
+export type InputStream = Readable & { readonly isTTY?: boolean | undefined };
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What a command gets to work with. Results go to `stdout`; progress, remarks and errors go to `stderr`. */
+export interface Invocation {
+  readonly stdin: InputStream;
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  readonly env: Environment;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Aborted by the first Ctrl-C or SIGTERM; the reason is a NacreError CANCELLED. */
+  readonly signal: AbortSignal;
+}
+
+/** Writes lines, each with its terminator. */
+export function print(stream: OutputStream, lines: readonly string[]): void {
+  if (lines.length > 0) stream.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** Writes a remark that is no result. */
+export function note(invocation: Invocation, text: string): void {
+  print(invocation.stderr, [`note: ${text}`]);
+}
+
+/**
+ * Reads standard input to its end.
+ * @throws the signal's reason, if it is aborted meanwhile
+ */
+export async function readStdin(invocation: Invocation): Promise<Buffer> {
+  const { stdin, signal } = invocation;
+  signal.throwIfAborted();
+  const stop = (): void => void stdin.destroy(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const chunks: Buffer[] = [];
+    for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
+    return Buffer.concat(chunks);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The command: arguments come in, an exit code goes out. Results go to standard output; progress, remarks and errors to
+ * standard error. Exit codes: 0 success, 1 failure, 2 wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
+ */
+import { CommanderError } from "commander";
+import { errnoOf, isNacreError } from "../support/errors.js";
+import { exitCodeOf, failuresOf, fromCommander, ReportedFailure, renderFailure } from "./failure.js";
+import { type Invocation, print } from "./invocation.js";
+import { createProgram, helpCommandFor, normalizeBooleans, wantsDebug } from "./program.js";
+import { watchSignals } from "./signals.js";
+import { paintFor } from "./style.js";
+
+/**
+ * Runs one command.
+ * @param argv arguments after the program's name
+ * @returns the exit code
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const watch = watchSignals(process);
+  const pipes = watchPipes();
+  const invocation: Invocation = {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    now: Date.now,
+    signal: watch.signal,
+  };
+  try {
+    const code = await runCommand(argv, invocation, pipes.brokenOff);
+    // A failed write is told on a later turn of the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (code === 0) return pipes.failed() ? 1 : 0;
+    return watch.exitCode() ?? code;
+  } finally {
+    watch.close();
+  }
+}
+
+/**
+ * Runs one command in a given world.
+ * @param brokenOff says if the reader of standard output has gone away; then the error that follows from it is no news
+ * @returns the exit code, signals left aside
+ */
+export async function runCommand(
+  argv: readonly string[],
+  invocation: Invocation,
+  brokenOff: () => boolean = () => false,
+): Promise<number> {
+  const program = createProgram(invocation);
+  const words = normalizeBooleans(program, argv);
+  try {
+    if (words.length === 0) program.outputHelp();
+    else await program.parseAsync(words, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      // A group of commands without a command: its help has been printed.
+      if (error.code === "commander.help") return 2;
+    }
+    const failure = error instanceof CommanderError ? fromCommander(error, helpCommandFor(program, words)) : error;
+    if (!brokenOff()) await report(failure, words, invocation);
+    return exitCodeOf(failure);
+  }
+}
+
+async function report(failure: unknown, words: readonly string[], invocation: Invocation): Promise<void> {
+  if (failure instanceof ReportedFailure) return;
+  const failures = failuresOf(failure);
+  const placed = failures.some((error) => isNacreError(error) && error.place !== undefined);
+  const style = {
+    paint: paintFor(invocation.stderr, invocation.env),
+    debug: wantsDebug(words, invocation.env),
+    excerpt: placed ? (await import("../index.js")).renderExcerpt : undefined,
+  };
+  for (const error of failures) print(invocation.stderr, renderFailure(error, style));
+}
+
+/** What has become of standard output. */
+interface Pipes {
+  /** Its reader has gone away. */
+  brokenOff(): boolean;
+  /** It could not be written for another reason, which has been told. */
+  failed(): boolean;
+}
+
+/** A reader that goes away (`nacre image ls | head -1`) is not worth a message; a full disk is. */
+function watchPipes(): Pipes {
+  let broken = false;
+  let failed = false;
+  process.stderr.on("error", () => {});
+  process.stdout.on("error", (error) => {
+    if (errnoOf(error) === "EPIPE") {
+      broken = true;
+      return;
+    }
+    if (!failed) process.stderr.write(`ERROR: writing to standard output failed: ${error.message}\n`);
+    failed = true;
+    process.exitCode = 1;
+  });
+  return { brokenOff: () => broken, failed: () => failed };
+}

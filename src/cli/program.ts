@@ -1,0 +1,138 @@
+/** All commands with their flags and help. What they do is loaded only when they run. */
+import { Command } from "commander";
+import { buildCommand } from "./commands/build.js";
+import { checkCommand } from "./commands/check.js";
+import { imageLsCommand } from "./commands/imageLs.js";
+import { infoCommand } from "./commands/info.js";
+import { inspectCommand } from "./commands/inspect.js";
+import { loadCommand } from "./commands/load.js";
+import { parseBoolean } from "./commands/parseValues.js";
+import { pruneCommand } from "./commands/prune.js";
+import { rmCommand } from "./commands/rm.js";
+import { saveCommand } from "./commands/save.js";
+import { tagCommand } from "./commands/tag.js";
+import { type Environment, type Invocation, print } from "./invocation.js";
+import { inColour, paintFor } from "./style.js";
+import { displayWidth } from "./terminalText.js";
+import { programVersion } from "./version.js";
+
+/** Widest help text, in columns: longer lines are hard to read. */
+const HELP_WIDTH = 110;
+
+/** The program, bound to one invocation. Parsing it runs the command. */
+export function createProgram(invocation: Invocation): Command {
+  const program = new Command("nacre")
+    .description("Build container images from Dockerfiles without a daemon, and take images apart.")
+    .usage("COMMAND [OPTIONS]")
+    .version(programVersion(), "-v, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .option("-D, --debug", "print stack traces of errors (also: NACRE_DEBUG=1)")
+    .option("--store <dir>", "directory of the store (default: $NACRE_HOME, else ~/.local/share/nacre)");
+  program.commandsGroup("Building:").addCommand(buildCommand(invocation));
+  program
+    .commandsGroup("Images:")
+    .addCommand(imageGroup(invocation))
+    .addCommand(imageLsCommand(invocation, "images"))
+    .addCommand(inspectCommand(invocation))
+    .addCommand(tagCommand(invocation))
+    .addCommand(rmCommand(invocation, "rm", "rmi"))
+    .addCommand(loadCommand(invocation))
+    .addCommand(saveCommand(invocation));
+  program
+    .commandsGroup("Store:")
+    .addCommand(infoCommand(invocation))
+    .addCommand(checkCommand(invocation))
+    .addCommand(pruneCommand(invocation))
+    .addCommand(versionCommand(invocation));
+  program.addHelpText("after", `\nHelp of a command: nacre COMMAND --help`);
+  setUp(program, invocation);
+  return program;
+}
+
+function imageGroup(invocation: Invocation): Command {
+  return new Command("image")
+    .summary("list and manage images (ls, rm, tag, inspect, load, save)")
+    .description("List and manage the images in the store.")
+    .usage("COMMAND [OPTIONS]")
+    .addCommand(imageLsCommand(invocation, "ls", "list"))
+    .addCommand(inspectCommand(invocation))
+    .addCommand(tagCommand(invocation))
+    .addCommand(rmCommand(invocation, "rm", "remove"))
+    .addCommand(loadCommand(invocation))
+    .addCommand(saveCommand(invocation));
+}
+
+function versionCommand(invocation: Invocation): Command {
+  return new Command("version")
+    .description("Print the version.")
+    .action(() => print(invocation.stdout, [programVersion()]));
+}
+
+/** Errors are thrown, never printed or answered by an exit here; help goes through the invocation's streams. */
+function setUp(command: Command, invocation: Invocation): void {
+  command
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .configureOutput({
+      writeOut: (text) => void invocation.stdout.write(text),
+      writeErr: (text) => void invocation.stderr.write(text),
+      outputError: () => {},
+      getOutHelpWidth: () => Math.min(invocation.stdout.columns ?? HELP_WIDTH, HELP_WIDTH),
+      getErrHelpWidth: () => Math.min(invocation.stderr.columns ?? HELP_WIDTH, HELP_WIDTH),
+      getOutHasColors: () => paintFor(invocation.stdout, invocation.env) === inColour,
+      getErrHasColors: () => paintFor(invocation.stderr, invocation.env) === inColour,
+    })
+    .configureHelp({ displayWidth, styleTitle: (text) => inColour("strong", text), showGlobalOptions: true });
+  for (const child of command.commands) {
+    child.helpOption("-h, --help", "print this help");
+    setUp(child, invocation);
+  }
+}
+
+/**
+ * Rewrites `--flag=true` and `--flag=false`, which docker's parser takes for flags without a value and commander does not.
+ * False is the value of every such flag that is not given.
+ */
+export function normalizeBooleans(program: Command, argv: readonly string[]): string[] {
+  const booleans = new Set(booleanFlags(program));
+  const words: string[] = [];
+  for (const [at, word] of argv.entries()) {
+    if (word === "--") return [...words, ...argv.slice(at)];
+    const match = /^(--[a-z-]+)=(.*)$/s.exec(word);
+    if (!match || !booleans.has(match[1]!) || !isBoolean(match[2]!)) words.push(word);
+    else if (parseBoolean(match[2]!, match[1]!)) words.push(match[1]!);
+  }
+  return words;
+}
+
+function isBoolean(text: string): boolean {
+  return /^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(text);
+}
+
+function booleanFlags(command: Command): string[] {
+  const own = command.options
+    .filter((option) => !option.required && !option.optional)
+    .map((option) => option.long ?? "");
+  return [...own, ...command.commands.flatMap(booleanFlags)];
+}
+
+/** `nacre build` for the command that the words name, for hints. */
+export function helpCommandFor(program: Command, words: readonly string[]): string {
+  const names = [program.name()];
+  let command: Command = program;
+  for (const word of words) {
+    const child = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
+    if (!child) break;
+    names.push(word);
+    command = child;
+  }
+  return names.join(" ");
+}
+
+/** True if stack traces are wanted. */
+export function wantsDebug(words: readonly string[], env: Environment): boolean {
+  const end = words.indexOf("--");
+  const flags = end < 0 ? words : words.slice(0, end);
+  return flags.includes("--debug") || flags.includes("-D") || /^(1|true)$/i.test(env.NACRE_DEBUG ?? "");
+}

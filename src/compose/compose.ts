@@ -1,0 +1,209 @@
+/**
+ * From a COPY, ADD or WORKDIR step to its layer. In come the step, the tree before it and the tree that it copies
+ * from; out comes a layer in the store with its index. No file system is unpacked: destinations, owners and
+ * conflicts are decided from the trees alone, and contents stream straight into the layer's tar.
+ */
+import { closeSync, rmSync } from "node:fs";
+import { excludeFilter } from "../context/exclude.js";
+import { type SelectedSource, selectSources } from "../context/select.js";
+import { isNumericOwner, readAccounts, resolveOwner } from "../image/users.js";
+import { createSink } from "../layer/chunkSink.js";
+import { type FileTree, type TreeNode, walkTree } from "../layer/fileTree.js";
+import { LayerWriter, type WrittenLayer } from "../layer/layerWriter.js";
+import { parseChmod } from "../plan/chmod.js";
+import type { CopyStep, InlineFile, WorkdirStep } from "../plan/graph.js";
+import type { Store } from "../store/store.js";
+import { encodeText, toByteString } from "../support/bytes.js";
+import { ioError, isNacreError, type NacreError } from "../support/errors.js";
+import { sha256Hex } from "../support/hash.js";
+import { extractInto, isArchive, type UnpackedArchive, unpackArchive } from "./archive.js";
+import { type CopyRules, copyInto, fileTarget, putFile } from "./copy.js";
+import { OutTree } from "./outTree.js";
+import { collectEntries, type PreviousLayer, writeEntries } from "./write.js";
+
+/** What a step is composed with. */
+export interface ComposeEnv {
+  readonly store: Store;
+  /** The tree before the step; an empty one for `--link`. */
+  readonly parent: FileTree;
+  /** mtime of directories that the step makes: whole seconds since 1970. */
+  readonly now: number;
+  /** Every mtime in the layer is this one (`--reproducible`). */
+  readonly mtime?: number | undefined;
+  /** The step's layer of an earlier build, to take unchanged contents from. */
+  readonly previous?: PreviousLayer | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Something that the user should know, e.g. an owner that does not exist. */
+  warn(rule: string, message: string): void;
+  onProgress?(bytes: number, total: number): void;
+}
+
+/**
+ * Composes the layer of COPY or ADD.
+ * @param from the tree that sources are looked up in
+ * @throws NacreError SOURCE_NOT_FOUND, COPY_CONFLICT, CONTEXT_CHANGED, TAR_INVALID, …
+ */
+export async function composeCopy(step: CopyStep, from: FileTree, env: ComposeEnv): Promise<WrittenLayer> {
+  const owner = step.chown === undefined ? undefined : await ownerOf(step.chown, env, "--chown");
+  const rules: CopyRules = {
+    owner,
+    chmod: step.chmod === undefined ? undefined : parseChmod(step.chmod),
+    destination: step.destination,
+    now: env.now,
+    include: step.exclude.length === 0 ? undefined : excludeFilter(step.exclude),
+  };
+  const out = new OutTree(env.parent);
+  const archives: UnpackedArchive[] = [];
+  try {
+    for (const word of step.sources) await copyWord(step, word, from, out, rules, env.store, archives);
+    for (const file of step.heredocs) copyInline(out, file, rules);
+    return await writeLayer(out, env);
+  } finally {
+    for (const archive of archives) archive.close();
+  }
+}
+
+/** Composes the layer of WORKDIR: the directories that are missing, owned by the user in force. */
+export async function composeWorkdir(step: WorkdirStep, env: ComposeEnv): Promise<WrittenLayer> {
+  const owner = step.user === "" ? { uid: 0, gid: 0 } : await ownerOf(step.user, env, "USER");
+  const out = new OutTree(env.parent);
+  out.makeDirectories(toByteString(step.path), { mode: 0o755, ...owner, mtime: env.now });
+  return writeLayer(out, env);
+}
+
+/** A whole tree as one layer: what FROM a directory context starts with. */
+export async function composeTree(tree: FileTree, env: ComposeEnv): Promise<WrittenLayer> {
+  const out = new OutTree(env.parent);
+  const rules = { owner: undefined, chmod: undefined, destination: "/", now: env.now };
+  const matches = [{ name: "", node: tree.root }];
+  await tree.prepare(filesBelow(tree, matches));
+  copyInto(out, { tree, matches }, rules);
+  return writeLayer(out, env);
+}
+
+async function copyWord(
+  step: CopyStep,
+  word: string,
+  from: FileTree,
+  out: OutTree,
+  rules: CopyRules,
+  store: Store,
+  archives: UnpackedArchive[],
+): Promise<void> {
+  const matches = selectSources(from, word);
+  await from.prepare(filesBelow(from, matches));
+  if (step.keyword === "COPY" || step.unpack === false) {
+    copyInto(out, { tree: from, matches }, rules);
+    return;
+  }
+  for (const match of matches) {
+    if (match.node.type === "file" && (await isArchive(from, match.node))) {
+      const archive = await unpackArchive(from, match.node, () => store.tempFile());
+      archives.push(archive);
+      extractInto(out, archive.tree, rules);
+    } else {
+      copyInto(out, { tree: from, matches: [match] }, rules);
+    }
+  }
+}
+
+function filesBelow(tree: FileTree, matches: readonly SelectedSource[]): TreeNode[] {
+  const files: TreeNode[] = [];
+  for (const match of matches) {
+    walkTree(tree, match.node, (node) => {
+      if (node.type === "file") files.push(node);
+      return true;
+    });
+  }
+  return files;
+}
+
+/** A heredoc is a file of its own: 0644, root's, then the flags. */
+function copyInline(out: OutTree, file: InlineFile, rules: CopyRules): void {
+  const bytes = encodeText(file.content);
+  const target = fileTarget(out, toByteString(file.name), rules);
+  const mode = rules.chmod?.apply(0o644, false) ?? 0o644;
+  const open = () => {
+    let position = 0;
+    return {
+      read: (chunk: Buffer, at: number, length: number) => {
+        const taken = bytes.copy(chunk, at, position, position + length);
+        position += taken;
+        return taken;
+      },
+      close: () => {},
+    };
+  };
+  putFile(out, target.parent, target.name, {
+    type: "file",
+    mode,
+    uid: 0,
+    gid: 0,
+    ...rules.owner,
+    mtime: rules.now,
+    content: { size: bytes.length, digest: sha256Hex(bytes), open },
+  });
+}
+
+/** A name that the image does not know counts as 0, as BuildKit has it, but not in silence. */
+async function ownerOf(spec: string, env: ComposeEnv, what: string): Promise<{ uid: number; gid: number }> {
+  const accounts = isNumericOwner(spec) ? { passwd: undefined, groups: undefined } : await readAccounts(env.parent);
+  const { uid, gid, missing } = resolveOwner(spec, accounts);
+  for (const name of missing) env.warn("UnknownOwner", `${what} ${spec}: the image has no ${name}; 0 is used instead`);
+  return { uid, gid };
+}
+
+async function writeLayer(out: OutTree, env: ComposeEnv): Promise<WrittenLayer> {
+  try {
+    return await writeLayerOnce(out, env, env.previous);
+  } catch (error) {
+    if (env.previous === undefined || !isNacreError(error) || error.code !== "CONTENT_INVALID") throw error;
+    env.warn("DamagedLayer", "the step's last layer is damaged in the store; its files are read again");
+    return writeLayerOnce(out, env, undefined);
+  }
+}
+
+async function writeLayerOnce(
+  out: OutTree,
+  env: ComposeEnv,
+  previous: PreviousLayer | undefined,
+): Promise<WrittenLayer> {
+  const { store } = env;
+  const temp = store.tempFile();
+  let layer: WrittenLayer;
+  try {
+    layer = await fillLayer(out, env, previous, temp.fd);
+  } catch (error) {
+    closeSync(temp.fd);
+    rmSync(temp.path, { force: true });
+    throw ioError("STORE", `writing a layer to ${temp.path}`, error);
+  }
+  await store.adoptBlob(temp.path, temp.fd, layer.diffId, layer.size);
+  store.writeIndex(layer.diffId, layer.index.encode());
+  return layer;
+}
+
+async function fillLayer(
+  out: OutTree,
+  env: ComposeEnv,
+  previous: PreviousLayer | undefined,
+  fd: number,
+): Promise<WrittenLayer> {
+  const { mtime, signal } = env;
+  const contents = collectEntries(out);
+  await previous?.content.prepare();
+  const writer = new LayerWriter(createSink(fd, contents.bytes));
+  try {
+    const onProgress = (bytes: number): void => env.onProgress?.(bytes, contents.bytes);
+    await writeEntries(contents, writer, { previous, mtime, signal, onProgress });
+    return await writer.finish();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+/** True for failures that another attempt with fresh digests may cure. */
+export function isContextChange(error: unknown): error is NacreError {
+  return isNacreError(error) && error.code === "CONTEXT_CHANGED";
+}

@@ -1,0 +1,145 @@
+/**
+ * COPY and ADD of files: lays what the sources hold over the parent's tree, by BuildKit's rules (frontend reference,
+ * COPY; solver/llbsolver file operations): which destination a file gets, what happens to existing files, owners,
+ * modes.
+ */
+import type { SelectedSource } from "../context/select.js";
+import type { FileTree, TreeNode } from "../layer/fileTree.js";
+import type { ModeChange } from "../plan/chmod.js";
+import { type ByteString, toByteString } from "../support/bytes.js";
+import { conflict, contentOf, type DirectoryDefaults, metaOf, type OutNode, type OutTree, outPath } from "./outTree.js";
+
+/** How entries are changed while they are copied. */
+export interface CopyRules {
+  /** Owner of every copied entry and of created parents; undefined: files keep theirs, created parents are root's. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  readonly chmod: ModeChange | undefined;
+  /** Absolute destination; a trailing slash means a directory. */
+  readonly destination: string;
+  /** mtime of directories that are made on the way, whole seconds since 1970. */
+  readonly now: number;
+  /** False for an entry below a source directory that `--exclude` leaves out. */
+  readonly include?: ((root: TreeNode, node: TreeNode) => boolean) | undefined;
+}
+
+/** What one source word gives: its matches, in the tree that they lie in. */
+export interface CopySource {
+  readonly tree: FileTree;
+  readonly matches: readonly SelectedSource[];
+}
+
+/** A source directory on its way into the destination. */
+interface Copying {
+  readonly tree: FileTree;
+  readonly root: TreeNode;
+  readonly rules: CopyRules;
+  readonly group: InodeGroup;
+}
+
+/** Lays one source word over `out`. Names of one inode within a word stay links of each other. */
+export function copyInto(out: OutTree, source: CopySource, rules: CopyRules): void {
+  const group: InodeGroup = new Map();
+  for (const match of source.matches) {
+    if (match.node.type === "dir") copyContents(out, source.tree, match.node, rules, group);
+    else copyFile(out, source.tree, match, rules, group);
+  }
+}
+
+/** What directories made on the way to a destination are like: 0755 root, or as the flags say (octal modes only). */
+export function directoryDefaults(rules: CopyRules): DirectoryDefaults {
+  return {
+    mode: rules.chmod?.octal ?? 0o755,
+    uid: rules.owner?.uid ?? 0,
+    gid: rules.owner?.gid ?? 0,
+    mtime: rules.now,
+  };
+}
+
+/** The destination of a single file: a directory and the name in it. */
+export function fileTarget(out: OutTree, name: ByteString, rules: CopyRules): { parent: OutNode; name: ByteString } {
+  const destination = toByteString(rules.destination);
+  const defaults = directoryDefaults(rules);
+  if (destination.endsWith("/") || out.typeAt(destination) === "dir") {
+    return { parent: out.makeDirectories(destination, defaults), name };
+  }
+  const slash = destination.lastIndexOf("/");
+  return { parent: out.makeDirectories(destination.slice(0, slash), defaults), name: destination.slice(slash + 1) };
+}
+
+/** Puts a file at its target, refusing to replace a directory. */
+export function putFile(out: OutTree, parent: OutNode, name: ByteString, meta: Parameters<OutTree["put"]>[2]): void {
+  const old = out.child(parent, name);
+  if (out.typeOf(old) === "dir") throw conflict(`cannot replace to directory /${outPath(old)} with file`);
+  out.put(parent, name, meta);
+}
+
+function copyFile(out: OutTree, tree: FileTree, match: SelectedSource, rules: CopyRules, group: InodeGroup): void {
+  const target = fileTarget(out, match.name, rules);
+  putFile(out, target.parent, target.name, leafMeta(tree, match.node, rules, group));
+}
+
+/** A directory's contents go into the destination; its own mode and owner go nowhere, its mtime does. */
+function copyContents(out: OutTree, tree: FileTree, source: TreeNode, rules: CopyRules, group: InodeGroup): void {
+  const destination = toByteString(rules.destination);
+  const type = out.typeAt(destination);
+  if (type !== undefined && type !== "dir") throw conflict(`cannot copy to non-directory: ${rules.destination}`);
+  const target = out.makeDirectories(destination, directoryDefaults(rules));
+  const now =
+    target.meta ?? (target.base ? metaOf(target.base) : { type: "dir" as const, ...directoryDefaults(rules) });
+  target.meta = { ...now, mtime: source.mtime };
+  copyChildren(out, target, { tree, root: source, rules, group }, source);
+}
+
+function copyChildren(out: OutTree, target: OutNode, from: Copying, source: TreeNode): void {
+  const { tree, root, rules, group } = from;
+  for (const child of tree.children(source)) {
+    if (child.type === "dir") copyDirectory(out, target, from, child);
+    else if (rules.include?.(root, child) ?? true)
+      putFile(out, target, child.name, leafMeta(tree, child, rules, group));
+  }
+}
+
+/** A directory that is left out still comes when something below it does. */
+function copyDirectory(out: OutTree, parent: OutNode, from: Copying, source: TreeNode): void {
+  if (!holdsIncluded(from, source)) return;
+  const node = out.child(parent, source.name);
+  const type = out.typeOf(node);
+  if (type !== undefined && type !== "dir") throw conflict(`cannot copy to non-directory: /${outPath(node)}`);
+  node.meta = directoryMeta(source, from.rules);
+  copyChildren(out, node, from, source);
+}
+
+function holdsIncluded(from: Copying, node: TreeNode): boolean {
+  const { include } = from.rules;
+  if (include === undefined || include(from.root, node)) return true;
+  return from.tree.children(node).some((child) => holdsIncluded(from, child));
+}
+
+function directoryMeta(source: TreeNode, rules: CopyRules): Parameters<OutTree["put"]>[2] {
+  const mode = rules.chmod ? rules.chmod.apply(source.mode, true) : source.mode;
+  return { ...metaOf(source), ...rules.owner, mode };
+}
+
+function leafMeta(tree: FileTree, node: TreeNode, rules: CopyRules, group: InodeGroup): Parameters<OutTree["put"]>[2] {
+  const meta = metaOf(node);
+  const mode = rules.chmod && node.type !== "symlink" ? rules.chmod.apply(node.mode, false) : node.mode;
+  return {
+    ...meta,
+    ...rules.owner,
+    mode,
+    content: node.type === "file" ? contentOf(tree, node) : undefined,
+    inode: node.inode === undefined ? undefined : inodeKey(group, node.inode),
+  };
+}
+
+/** Names of one inode within a source word, by the inode in the source's tree. Links are not kept across words. */
+type InodeGroup = Map<unknown, object>;
+
+function inodeKey(group: InodeGroup, inode: unknown): object {
+  let key = group.get(inode);
+  if (key === undefined) {
+    key = {};
+    group.set(inode, key);
+  }
+  return key;
+}

@@ -1,0 +1,217 @@
+/**
+ * What a step changes, as a tree laid over the tree of its parent. Entries are put in one after the other, as files
+ * would be written to a disk; what comes out is the sorted list of entries of the new layer.
+ */
+import type { ContentReader, FileType, TreeNode } from "../layer/fileTree.js";
+import { components, type FileTree, pathOf } from "../layer/fileTree.js";
+import { type ByteString, fromByteString } from "../support/bytes.js";
+import { NacreError } from "../support/errors.js";
+
+/** Where a file's bytes come from. */
+export interface OutContent {
+  readonly size: number;
+  /** SHA-256 in hex; undefined where it is not known before the content is read. */
+  readonly digest: string | undefined;
+  open(): ContentReader;
+}
+
+/** Metadata of an entry to be written. */
+export interface OutMeta {
+  readonly type: FileType;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Whole seconds since 1970. */
+  readonly mtime: number;
+  readonly link?: ByteString | undefined;
+  readonly devMajor?: number | undefined;
+  readonly devMinor?: number | undefined;
+  readonly xattrs?: Readonly<Record<string, ByteString>> | undefined;
+  readonly content?: OutContent | undefined;
+  /** Names with equal (`===`) values become hard links of each other. */
+  readonly inode?: unknown;
+}
+
+/** A name of the overlay. */
+export interface OutNode {
+  readonly name: ByteString;
+  readonly parent: OutNode | undefined;
+  /** What the step writes here; undefined where only something below is written. */
+  meta: OutMeta | undefined;
+  /** What the parent's tree has here, as long as it is visible. */
+  readonly base: TreeNode | undefined;
+  readonly children: Map<ByteString, OutNode>;
+}
+
+/** Metadata of directories that the step makes on the way. */
+export interface DirectoryDefaults {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: number;
+}
+
+const MAX_LINKS = 255;
+
+/** See the top of this file. */
+export class OutTree {
+  readonly root: OutNode;
+  readonly #base: FileTree;
+
+  /** @param base the tree before the step */
+  constructor(base: FileTree) {
+    this.#base = base;
+    this.root = { name: "", parent: undefined, meta: undefined, base: base.root, children: new Map() };
+  }
+
+  /** What is at a node now. */
+  typeOf(node: OutNode): FileType | undefined {
+    return node.meta?.type ?? node.base?.type ?? (node.children.size > 0 ? "dir" : undefined);
+  }
+
+  /** The node of that name in a directory, whether anything is there or not. */
+  child(node: OutNode, name: ByteString): OutNode {
+    let child = node.children.get(name);
+    if (child === undefined) {
+      const base = node.base?.type === "dir" ? this.#base.child(node.base, name) : undefined;
+      child = { name, parent: node, meta: undefined, base, children: new Map() };
+      node.children.set(name, child);
+    }
+    return child;
+  }
+
+  /**
+   * Walks to a path from a directory, following symlinks inside the root (the last one too); directories that are
+   * missing are made.
+   * @throws NacreError COPY_CONFLICT where something that is no directory is in the way
+   */
+  makeDirectories(path: ByteString, defaults: DirectoryDefaults, start: OutNode = this.root): OutNode {
+    const todo = components(path).reverse();
+    let here = start;
+    let links = 0;
+    while (todo.length > 0) {
+      const part = todo.pop()!;
+      if (part === "..") {
+        here = here.parent ?? here;
+        continue;
+      }
+      const next = this.child(here, part);
+      const type = this.typeOf(next);
+      if (type === "symlink") {
+        if (++links > MAX_LINKS) throw conflict(`too many levels of symbolic links in ${fromByteString(path)}`);
+        const target = next.meta?.link ?? next.base?.link ?? "";
+        if (target.startsWith("/")) here = this.root;
+        todo.push(...components(target).reverse());
+        continue;
+      }
+      if (type === undefined) next.meta = { type: "dir", ...defaults };
+      else if (type !== "dir") throw conflict(`/${outPath(next)} is not a directory`);
+      here = next;
+    }
+    return here;
+  }
+
+  /** What a path leads to, symlinks followed; undefined where nothing is there. Makes nothing. */
+  typeAt(path: ByteString): FileType | undefined {
+    const todo = components(path).reverse();
+    let here = this.root;
+    let links = 0;
+    while (todo.length > 0) {
+      const part = todo.pop()!;
+      if (part === "..") {
+        here = here.parent ?? here;
+        continue;
+      }
+      const next = this.child(here, part);
+      const type = this.typeOf(next);
+      if (type === "symlink") {
+        if (++links > MAX_LINKS) throw conflict(`too many levels of symbolic links in ${fromByteString(path)}`);
+        const target = next.meta?.link ?? next.base?.link ?? "";
+        if (target.startsWith("/")) here = this.root;
+        todo.push(...components(target).reverse());
+        continue;
+      }
+      if (type === undefined || (type !== "dir" && todo.length > 0)) return undefined;
+      here = next;
+    }
+    return this.typeOf(here);
+  }
+
+  /** Puts anything but a directory at a name; what was there is gone. */
+  put(parent: OutNode, name: ByteString, meta: OutMeta): OutNode {
+    const node: OutNode = { name, parent, meta, base: undefined, children: new Map() };
+    parent.children.set(name, node);
+    return node;
+  }
+
+  /** Makes or changes a directory; what is in it stays. Anything else that was there is gone. */
+  putDirectory(parent: OutNode, name: ByteString, meta: OutMeta): OutNode {
+    const node = this.child(parent, name);
+    if (this.typeOf(node) === "dir") {
+      node.meta = meta;
+      return node;
+    }
+    return this.put(parent, name, meta);
+  }
+
+  /**
+   * Calls `visit` for every entry of the new layer in sorted order: what is written, and the directories above it, with
+   * the metadata that they have in the tree below (BuildKit lists the parents of every change). The root is no entry.
+   */
+  emit(visit: (path: ByteString, meta: OutMeta) => void): void {
+    const write = (node: OutNode, path: ByteString): void => {
+      const meta = node.meta ?? (node.base === undefined ? undefined : metaOf(node.base));
+      if (meta !== undefined && path !== "") visit(path, meta);
+      if (meta?.type !== "dir" && path !== "") return;
+      for (const child of sorted(node.children)) {
+        if (isWritten(child)) write(child, path === "" ? child.name : `${path}/${child.name}`);
+      }
+    };
+    write(this.root, "");
+  }
+}
+
+/** Path of a node of the overlay, as text for messages. */
+export function outPath(node: OutNode): string {
+  const parts: string[] = [];
+  for (let at: OutNode | undefined = node; at?.parent !== undefined; at = at.parent)
+    parts.unshift(fromByteString(at.name));
+  return parts.join("/");
+}
+
+/** The metadata of a node of a tree, without its content. */
+export function metaOf(node: TreeNode): OutMeta {
+  const { type, mode, uid, gid, mtime, link, devMajor, devMinor, xattrs } = node;
+  return { type, mode, uid, gid, mtime, link, devMajor, devMinor, xattrs };
+}
+
+/** The content of a file of a tree. */
+export function contentOf(tree: FileTree, node: TreeNode): OutContent {
+  return { size: node.size, digest: tree.digest(node), open: () => tree.open(node) };
+}
+
+/** A refusal, as files and directories cannot replace each other. */
+export function conflict(message: string): NacreError {
+  return new NacreError("COPY_CONFLICT", message, {
+    hint: "a file cannot take the place of a directory, nor a directory that of a file; choose another destination",
+  });
+}
+
+function isWritten(node: OutNode): boolean {
+  if (node.meta !== undefined) return true;
+  for (const child of node.children.values()) if (isWritten(child)) return true;
+  return false;
+}
+
+function sorted(children: ReadonlyMap<ByteString, OutNode>): readonly OutNode[] {
+  const list = [...children.values()];
+  for (let i = 1; i < list.length; i++) {
+    if (list[i]!.name < list[i - 1]!.name) return list.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+  return list;
+}
+
+/** Path of a node of a source tree, as text for messages. */
+export function sourcePath(node: TreeNode): string {
+  return `/${fromByteString(pathOf(node))}`;
+}

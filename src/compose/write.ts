@@ -1,0 +1,172 @@
+/**
+ * From an overlay to a layer: streams its entries, sorted, into a tar. Contents come from their files, or, where the
+ * step's last layer holds the same content, from there (splicing): the bytes are the same, only cheaper to get.
+ */
+
+import type { ContentReader } from "../layer/fileTree.js";
+import type { LayerIndex } from "../layer/layerIndex.js";
+import type { LayerContent } from "../layer/layerTree.js";
+import type { LayerWriter } from "../layer/layerWriter.js";
+import type { ByteString } from "../support/bytes.js";
+import { isNacreError, NacreError } from "../support/errors.js";
+import type { TarEntry } from "../tar/entry.js";
+import type { OutContent, OutMeta, OutTree } from "./outTree.js";
+
+/** The layer that this step made last time, whose contents can be used again. */
+export interface PreviousLayer {
+  readonly index: LayerIndex;
+  readonly content: LayerContent;
+}
+
+/** How a layer is written. */
+export interface WriteOptions {
+  readonly previous?: PreviousLayer | undefined;
+  /** Every mtime is this one (whole seconds), for reproducible layers. */
+  readonly mtime?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/** How long the event loop may wait: progress and signals are served in between. */
+const SLICE_MS = 40;
+
+/** Everything that a layer will hold, in order. */
+export interface LayerContents {
+  readonly entries: readonly (readonly [path: ByteString, meta: OutMeta])[];
+  /** Bytes of all contents. */
+  readonly bytes: number;
+}
+
+/** What an overlay comes to. */
+export function collectEntries(out: OutTree): LayerContents {
+  const entries: [path: ByteString, meta: OutMeta][] = [];
+  let bytes = 0;
+  out.emit((path, meta) => {
+    entries.push([path, meta]);
+    bytes += meta.content?.size ?? 0;
+  });
+  return { entries, bytes };
+}
+
+/**
+ * Writes all entries.
+ * @throws NacreError CONTEXT_CHANGED if a file is no longer what it was keyed as; CONTENT_INVALID if the previous
+ *   layer is damaged (then it works without)
+ */
+export async function writeEntries(contents: LayerContents, writer: LayerWriter, options: WriteOptions): Promise<void> {
+  const splicer = options.previous ? new Splicer(options.previous) : undefined;
+  const firstNames = new Map<unknown, ByteString>();
+  let bytes = 0;
+  let sliceStart = performance.now();
+  for (const [path, meta] of contents.entries) {
+    writeEntry(path, meta, writer, firstNames, splicer, options.mtime);
+    bytes += meta.content?.size ?? 0;
+    if (performance.now() - sliceStart < SLICE_MS) continue;
+    options.onProgress?.(bytes);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (options.signal?.aborted) throw new NacreError("CANCELLED", "the build was cancelled");
+    sliceStart = performance.now();
+  }
+  options.onProgress?.(bytes);
+}
+
+function writeEntry(
+  path: ByteString,
+  meta: OutMeta,
+  writer: LayerWriter,
+  firstNames: Map<unknown, ByteString>,
+  splicer: Splicer | undefined,
+  mtime: number | undefined,
+): void {
+  const first = meta.inode === undefined ? undefined : firstNames.get(meta.inode);
+  const entry = entryOf(path, meta, first, mtime);
+  if (first !== undefined || meta.content === undefined) {
+    writer.add(entry);
+    return;
+  }
+  if (meta.inode !== undefined) firstNames.set(meta.inode, path);
+  addContent(writer, entry, meta.content, splicer);
+}
+
+function entryOf(path: ByteString, meta: OutMeta, first: ByteString | undefined, mtime: number | undefined): TarEntry {
+  const common = { path, mode: meta.mode, uid: meta.uid, gid: meta.gid, mtime: mtime ?? meta.mtime };
+  if (first !== undefined) return { ...common, type: "hardlink", size: 0, link: first };
+  const { type, link, devMajor, devMinor, xattrs } = meta;
+  // Whatever a source says, symlinks have no mode of their own.
+  const mode = type === "symlink" ? 0o777 : meta.mode;
+  return { ...common, mode, type, size: meta.content?.size ?? 0, link, devMajor, devMinor, xattrs };
+}
+
+function addContent(writer: LayerWriter, entry: TarEntry, content: OutContent, splicer: Splicer | undefined): void {
+  if (entry.size === 0) {
+    writer.add(entry);
+    return;
+  }
+  const spliced = content.digest === undefined ? undefined : splicer?.find(entry.path, content.digest, entry.size);
+  if (spliced) {
+    try {
+      writer.addFile(entry, spliced, content.digest);
+    } catch (error) {
+      if (isNacreError(error) && error.code === "CONTEXT_CHANGED") throw damagedPrevious(error);
+      throw error;
+    }
+    return;
+  }
+  const reader = content.open();
+  try {
+    writer.addFile(entry, reader, content.digest);
+  } finally {
+    reader.close();
+  }
+}
+
+function damagedPrevious(cause: unknown): NacreError {
+  return new NacreError("CONTENT_INVALID", "a layer in the store is damaged", {
+    hint: "find out which with: nacre check",
+    cause,
+  });
+}
+
+/** Finds contents in the previous layer. Entries mostly come in its order, so the next one is tried first. */
+class Splicer {
+  readonly #index: LayerIndex;
+  readonly #content: LayerContent;
+  #next = 1;
+
+  constructor(previous: PreviousLayer) {
+    this.#index = previous.index;
+    this.#content = previous.content;
+  }
+
+  find(path: ByteString, digest: string, size: number): ContentReader | undefined {
+    const index = this.#index;
+    while (this.#next < index.count && index.contentOffset(this.#next) < 0) this.#next++;
+    let entry = this.#next;
+    if (entry >= index.count || !this.#holds(entry, digest, size)) {
+      entry = index.find(path);
+      if (entry < 0 || !this.#holds(entry, digest, size)) return undefined;
+    }
+    this.#next = entry + 1;
+    return this.#reader(entry);
+  }
+
+  #holds(entry: number, digest: string, size: number): boolean {
+    const { columns } = this.#index;
+    return (
+      columns.contentOffsets[entry]! >= 0 && columns.sizes[entry] === size && this.#index.digestHex(entry) === digest
+    );
+  }
+
+  #reader(entry: number): ContentReader {
+    let position = this.#index.contentOffset(entry);
+    const end = position + this.#index.size(entry);
+    return {
+      read: (target, at, length) => {
+        const got = this.#content.read(target, at, Math.min(length, end - position), position);
+        position += got;
+        return got;
+      },
+      close: () => {},
+    };
+  }
+}

@@ -1,0 +1,92 @@
+/** Go's filepath.Match, which decides what the wildcards of COPY and ADD sources mean (BuildKit: COPY, "pattern matching"). */
+import { NacreError } from "../support/errors.js";
+
+/** True if the word has an unescaped `*`, `?` or `[`. */
+export function hasWildcard(word: string): boolean {
+  for (let i = 0; i < word.length; i++) {
+    const c = word[i];
+    if (c === "\\") i++;
+    else if (c === "*" || c === "?" || c === "[") return true;
+  }
+  return false;
+}
+
+/**
+ * Compiles a pattern for one path component: `*` any run, `?` one character, `[…]` and `[^…]` classes, `\c` literal.
+ * @throws NacreError PLAN_INVALID on a malformed pattern
+ */
+export function compileComponent(pattern: string): (name: string) => boolean {
+  const characters = [...pattern];
+  let source = "";
+  for (let i = 0; i < characters.length; ) {
+    const c = characters[i]!;
+    if (c === "*") {
+      while (characters[i] === "*") i++;
+      source += ".*";
+    } else if (c === "?") {
+      source += ".";
+      i++;
+    } else if (c === "[") {
+      const set = readClass(characters, i, pattern);
+      source += set.source;
+      i = set.next;
+    } else if (c === "\\") {
+      if (i + 1 >= characters.length) throw malformed(pattern);
+      source += literal(characters[i + 1]!);
+      i += 2;
+    } else {
+      source += literal(c);
+      i++;
+    }
+  }
+  const expression = new RegExp(`^${source}$`, "su");
+  return (name) => expression.test(name);
+}
+
+function readClass(characters: readonly string[], start: number, pattern: string): { source: string; next: number } {
+  let i = start + 1;
+  const negated = characters[i] === "^";
+  if (negated) i++;
+  let body = "";
+  for (let first = true; ; first = false) {
+    if (i >= characters.length) throw malformed(pattern);
+    if (characters[i] === "]" && !first) break;
+    const low = readClassCharacter(characters, i, pattern);
+    i = low.next;
+    let high = low.value;
+    if (characters[i] === "-") {
+      const end = readClassCharacter(characters, i + 1, pattern);
+      high = end.value;
+      i = end.next;
+    }
+    // A range upside down matches nothing in Go; in a RegExp it would be an error.
+    if (low.value.codePointAt(0)! <= high.codePointAt(0)!) body += `${literal(low.value)}-${literal(high)}`;
+  }
+  if (body === "") return { source: negated ? "." : "(?!)", next: i + 1 };
+  return { source: `[${negated ? "^" : ""}${body}]`, next: i + 1 };
+}
+
+function readClassCharacter(
+  characters: readonly string[],
+  at: number,
+  pattern: string,
+): { value: string; next: number } {
+  let i = at;
+  const c = characters[i];
+  if (c === undefined || c === "-" || c === "]") throw malformed(pattern);
+  if (c === "\\") i++;
+  const value = characters[i];
+  if (value === undefined) throw malformed(pattern);
+  if (i + 1 >= characters.length) throw malformed(pattern);
+  return { value, next: i + 1 };
+}
+
+function literal(character: string): string {
+  return `\\u{${character.codePointAt(0)!.toString(16)}}`;
+}
+
+function malformed(pattern: string): NacreError {
+  return new NacreError("PLAN_INVALID", `malformed wildcard pattern ${JSON.stringify(pattern)}`, {
+    hint: "close every [ with a ] and write a literal bracket as [[] and a literal backslash as \\\\",
+  });
+}

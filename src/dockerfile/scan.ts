@@ -1,0 +1,299 @@
+/**
+ * From text to instructions as they stand: physical lines are joined, comments and directives taken out, heredoc bodies
+ * attached. The rules, quirks included, are those of BuildKit's parser package (Parse).
+ */
+import type { SourceRange } from "../support/source.js";
+import type { Directive, EscapeToken, Heredoc, SourceWarning } from "./ast.js";
+import { isSpace, type Span, trimSpace } from "./chars.js";
+import { readDirective } from "./directives.js";
+import { type FoundOpener, findOpeners } from "./heredocWords.js";
+import { JoinedLine, type Piece } from "./joined.js";
+import { LineReader, type PhysicalLine } from "./lines.js";
+import type { SourceText } from "./sourceText.js";
+import { acceptsHeredocs, splitStatement } from "./split.js";
+
+/** An instruction before its arguments are looked at. */
+export interface Statement {
+  readonly source: SourceText;
+  readonly escape: EscapeToken;
+  readonly joined: JoinedLine;
+  /** The word that should be a keyword, upper-cased. */
+  readonly keyword: string;
+  readonly keywordSpan: Span;
+  readonly flags: readonly FlagText[];
+  /** What follows the flags, trimmed. */
+  readonly rest: Span;
+  readonly comments: readonly string[];
+  readonly heredocs: readonly Heredoc[];
+  /** From the keyword to the end of the last line, bodies included. */
+  readonly range: SourceRange;
+}
+
+/** A leading word that starts with `--`. */
+export interface FlagText {
+  /** Quotes and escapes removed, e.g. `--chown=a b`. */
+  readonly text: string;
+  readonly span: Span;
+}
+
+/** How a text is scanned. */
+export interface ScanOptions {
+  /** The escape token to start with; a directive may change it. */
+  readonly escape: EscapeToken;
+  /** Whether directives at the top count. */
+  readonly directives: boolean;
+  /** Never throw: for highlighting, where a file may be half written. */
+  readonly tolerant: boolean;
+}
+
+/** A comment line, for highlighting. */
+export type CommentListener = (line: PhysicalLine) => void;
+
+/** Many times what any real Dockerfile has; beyond it memory would suffer. */
+export const MAX_INSTRUCTIONS = 50_000;
+/** Length of all instructions together, comments and heredoc bodies not counted. */
+export const MAX_INSTRUCTION_TEXT = 2 * 1024 * 1024;
+
+/** Hands out the instructions of a text one by one. */
+export class Scanner {
+  readonly directives: Directive[] = [];
+  readonly warnings: SourceWarning[] = [];
+  /** Called for every comment line, those inside instructions included. */
+  onComment: CommentListener = () => {};
+  /** Why the last line with `<<` that could have had heredocs has none. */
+  missedHeredoc: { readonly line: number; readonly reason: string } | undefined;
+  readonly #source: SourceText;
+  readonly #lines: LineReader;
+  readonly #tolerant: boolean;
+  #escape: EscapeToken;
+  #directiveMode: boolean;
+  #comments: string[] = [];
+  #instructions = 0;
+  #length = 0;
+
+  constructor(source: SourceText, options: ScanOptions) {
+    this.#source = source;
+    this.#lines = new LineReader(source, !options.tolerant);
+    this.#escape = options.escape;
+    this.#directiveMode = options.directives;
+    this.#tolerant = options.tolerant;
+  }
+
+  /** The escape token in force. */
+  get escape(): EscapeToken {
+    return this.#escape;
+  }
+
+  /**
+   * The next instruction, or undefined at the end.
+   * @throws NacreError DOCKERFILE_SYNTAX for a bad directive or an unterminated heredoc, LIMIT_EXCEEDED for a long line
+   *   or a hostile file
+   */
+  next(): Statement | undefined {
+    for (let line = this.#lines.next(); line; line = this.#lines.next()) {
+      const start = skipSpace(this.#source.text, line.start, line.end);
+      if (this.#source.text[start] === "#" && start < line.end) this.#comment(line, start);
+      else {
+        this.#directiveMode = false;
+        if (start < line.end) return this.#statement(line, start);
+      }
+    }
+    return undefined;
+  }
+
+  #comment(line: PhysicalLine, start: number): void {
+    if (this.#directiveMode && this.#directive(line, start)) return;
+    this.onComment(line);
+    const comment = trimSpace(this.#source.text.slice(start + 1, line.end));
+    if (comment === "") this.#comments = [];
+    else this.#comments.push(comment);
+  }
+
+  #directive(line: PhysicalLine, start: number): boolean {
+    const found = readDirective(this.#source.text.slice(start, line.end));
+    if (!found) {
+      this.#directiveMode = false;
+      return false;
+    }
+    const column = start - line.origin;
+    const at = (from: number, length: number): SourceRange => ({
+      start: { line: line.number, column: column + from },
+      end: { line: line.number, column: column + from + length },
+    });
+    const name = found.key as Directive["name"];
+    if (this.directives.some((other) => other.name === name) && !this.#tolerant) {
+      throw this.#source.error(
+        `only one ${name} parser directive can be used`,
+        at(found.keyAt, name.length),
+        "remove one of the two lines",
+      );
+    }
+    if (name === "escape") this.#setEscape(found.value, at(found.valueAt, found.value.length));
+    this.directives.push({ name, value: found.value, range: at(0, found.valueAt + found.value.length) });
+    return true;
+  }
+
+  #setEscape(value: string, range: SourceRange): void {
+    if (value === "\\" || value === "`") this.#escape = value;
+    else if (!this.#tolerant) {
+      const message = `invalid escape token '${value}' does not match \` or \\`;
+      throw this.#source.error(message, range, "write # escape=` or # escape=\\");
+    }
+  }
+
+  #statement(first: PhysicalLine, start: number): Statement {
+    const { joined, last } = this.#join(first, start);
+    this.#count(joined, last);
+    const split = splitStatement(joined.text, this.#escape);
+    const wanted = this.#openers(joined, split, first.number);
+    const heredocs: Heredoc[] = [];
+    let end = joined.range(split.keywordSpan.start, joined.text.length).end;
+    if (last.number > end.line) end = { line: last.number, column: last.end - last.origin };
+    for (const opener of wanted) {
+      const { heredoc, closing } = this.#body(opener, joined);
+      heredocs.push(heredoc);
+      if (closing) end = { line: closing.number, column: closing.end - closing.origin };
+    }
+    const whole = joined.range(split.keywordSpan.start, joined.text.length);
+    const range = this.#source.standIn ? whole : { start: whole.start, end };
+    const comments = this.#comments;
+    this.#comments = [];
+    return { source: this.#source, escape: this.#escape, joined, ...split, comments, heredocs, range };
+  }
+
+  #count(joined: JoinedLine, { number, origin, end }: PhysicalLine): void {
+    this.#instructions++;
+    this.#length += joined.text.length;
+    if (this.#tolerant) return;
+    const range = { start: { line: number, column: 0 }, end: { line: number, column: end - origin } };
+    const hint = "move long texts into files or heredocs, and split the file";
+    if (this.#instructions > MAX_INSTRUCTIONS) {
+      throw this.#source.limit(`more than ${MAX_INSTRUCTIONS} instructions in one Dockerfile`, range, hint);
+    }
+    if (this.#length > MAX_INSTRUCTION_TEXT) {
+      throw this.#source.limit(
+        `the instructions are longer than ${MAX_INSTRUCTION_TEXT} characters together`,
+        range,
+        hint,
+      );
+    }
+  }
+
+  /** Joins the first line with those that continue it. */
+  #join(first: PhysicalLine, start: number): { joined: JoinedLine; last: PhysicalLine } {
+    const parts: string[] = [];
+    const pieces: Piece[] = [];
+    let length = 0;
+    let last = first;
+    let blank: PhysicalLine | undefined;
+    const add = (line: PhysicalLine, from: number): boolean => {
+      const to = this.#continuation(from, line.end);
+      pieces.push({ at: length, line: line.number, column: from - line.origin });
+      parts.push(this.#source.text.slice(from, to ?? line.end));
+      length += (to ?? line.end) - from;
+      last = line;
+      return to !== undefined;
+    };
+    let continues = add(first, start);
+    while (continues) {
+      const line = this.#lines.next();
+      if (!line) break;
+      const content = skipSpace(this.#source.text, line.start, line.end);
+      if (content === line.end) blank ??= line;
+      else if (this.#source.text[content] === "#") this.onComment(line);
+      else continues = add(line, line.start);
+    }
+    if (blank) this.#warnBlank(blank);
+    return { joined: new JoinedLine(parts.join(""), pieces, this.#source.standIn?.range), last };
+  }
+
+  #warnBlank(line: PhysicalLine): void {
+    const position = (column: number) => ({ line: line.number, column });
+    const range = { start: position(0), end: position(line.end - line.origin) };
+    this.warnings.push({ rule: "NoEmptyContinuation", message: "Empty continuation line", range });
+  }
+
+  /**
+   * Where the text of a continued line ends, or undefined if it does not continue: the escape must be the last thing but
+   * blanks, and the character before it another one (so `\\` does not continue, and neither does `\\\`).
+   */
+  #continuation(from: number, lineEnd: number): number | undefined {
+    const { text } = this.#source;
+    let end = lineEnd;
+    while (end > from && (text[end - 1] === " " || text[end - 1] === "\t")) end--;
+    const at = end - 1;
+    if (at < from || text[at] !== this.#escape) return undefined;
+    return at > from && text[at - 1] === this.#escape ? undefined : at;
+  }
+
+  #openers(joined: JoinedLine, split: ReturnType<typeof splitStatement>, line: number): readonly FoundOpener[] {
+    if (!joined.text.includes("<<") || !acceptsHeredocs(joined.text, split, this.#escape)) return [];
+    const { openers, failure } = findOpeners(joined.text);
+    this.missedHeredoc = failure === undefined ? undefined : { line, reason: failure };
+    return openers;
+  }
+
+  #body(opener: FoundOpener, joined: JoinedLine): { heredoc: Heredoc; closing: PhysicalLine | undefined } {
+    const { text } = this.#source;
+    let bodyStart: PhysicalLine | undefined;
+    let end = text.length;
+    let lastOfBody: PhysicalLine | undefined;
+    let closing: PhysicalLine | undefined;
+    for (let line = this.#lines.next(); line; line = this.#lines.next()) {
+      const content = opener.chomp ? skipTabs(text, line.start, line.end) : line.start;
+      bodyStart ??= line;
+      if (line.end - content === opener.name.length && text.startsWith(opener.name, content)) {
+        closing = line;
+        end = line.origin;
+        break;
+      }
+      lastOfBody = line;
+    }
+    if (!closing && !this.#tolerant) throw this.#unterminated(opener, joined);
+    const raw = bodyStart ? text.slice(bodyStart.start, end) : "";
+    const { span, name, ...how } = opener;
+    const body = opener.chomp ? chompTabs(raw) : raw;
+    const range = this.#bodyRange(bodyStart, lastOfBody, joined, span);
+    return {
+      heredoc: { name, body, rawBody: raw, ...how, word: joined.word(span), range },
+      closing: closing ?? lastOfBody,
+    };
+  }
+
+  #bodyRange(
+    first: PhysicalLine | undefined,
+    last: PhysicalLine | undefined,
+    joined: JoinedLine,
+    span: Span,
+  ): SourceRange {
+    if (this.#source.standIn) return this.#source.standIn.range;
+    if (!first) return joined.range(span.end, span.end);
+    const start = { line: first.number, column: 0 };
+    return last ? { start, end: { line: last.number, column: last.end - last.origin } } : { start, end: start };
+  }
+
+  #unterminated(opener: FoundOpener, joined: JoinedLine): Error {
+    return this.#source.error(
+      "unterminated heredoc",
+      joined.range(opener.span.start, opener.span.end),
+      `end the text with a line that holds only ${opener.name}${/[|>;&)]/.test(opener.name) ? ", or put a blank before the sign that became part of the name" : ""}`,
+    );
+  }
+}
+
+/** Removes the leading tabs of every line (`<<-`). */
+export function chompTabs(text: string): string {
+  return text.replace(/(^|\n)\t+/g, "$1");
+}
+
+function skipSpace(text: string, start: number, end: number): number {
+  let at = start;
+  while (at < end && isSpace(text.charCodeAt(at))) at++;
+  return at;
+}
+
+function skipTabs(text: string, start: number, end: number): number {
+  let at = start;
+  while (at < end && text[at] === "\t") at++;
+  return at;
+}

@@ -1,0 +1,281 @@
+/**
+ * The images in a store as people handle them: listing, finding by name or digest, naming and removing. In: an opened
+ * store and texts as typed. Out: facts; nothing is printed here. Removing a name frees no space: the blobs go when
+ * garbage collection finds that nothing needs them.
+ */
+import { INDEX_TYPES } from "../layer/layerIndex.js";
+import { type DiffId, type Digest, hexOf, isDigest, shortDigest } from "../oci/digest.js";
+import type { Descriptor } from "../oci/documents.js";
+import { localPlatform, type Platform } from "../oci/platform.js";
+import { formatReference, parseReference, type Reference, shortenName } from "../oci/reference.js";
+import type { Store } from "../store/store.js";
+import { isNacreError, NacreError } from "../support/errors.js";
+import { nearest } from "../support/suggest.js";
+import { type Image, type ImageLayer, loadImage } from "./image.js";
+import { layerIndex } from "./layers.js";
+
+/** An image of the catalog: one entry of the store's index, with all its names. */
+export interface CatalogEntry {
+  /** Points at the manifest, or at an image index. */
+  readonly descriptor: Descriptor;
+  /** Full names, in the order in which they were given. */
+  readonly names: readonly string[];
+}
+
+/** An image in a listing. */
+export interface ImageSummary extends CatalogEntry {
+  /** Digest of the config, which Docker calls the image's id; absent where the image cannot be read. */
+  readonly id?: Digest | undefined;
+  /** RFC 3339. */
+  readonly created?: string | undefined;
+  readonly platform?: Platform | undefined;
+  /** Bytes of the regular files in all its layers, as Docker counts; absent where a layer cannot be read. */
+  readonly size?: number | undefined;
+  /** Why the image cannot be read. */
+  readonly problem?: string | undefined;
+}
+
+/** What was found for a text. */
+export interface FoundImage extends CatalogEntry {
+  /** The full name that the text is, or undefined if it was a digest or an id. */
+  readonly name?: string | undefined;
+}
+
+/** What removing did. */
+export interface Removal {
+  /** Full names that are gone. */
+  readonly untagged: readonly string[];
+  /** Ids of images that have no name any more (manifest digests of those that cannot be read). */
+  readonly deleted: readonly Digest[];
+  /** What could not be removed. */
+  readonly failures: readonly NacreError[];
+}
+
+/** Every image that has a name, newest first; images that cannot be read come last, with the reason. */
+export async function listImages(store: Store): Promise<ImageSummary[]> {
+  const sizes = new Map<DiffId, Promise<number>>();
+  const summaries = await Promise.all(catalogEntries(store).map((entry) => summarize(store, entry, sizes)));
+  return summaries.sort((a, b) => timeOf(b) - timeOf(a));
+}
+
+/** The images of a store by what they point at, in the order of the store's index. */
+export function catalogEntries(store: Store): CatalogEntry[] {
+  const entries = new Map<Digest, { descriptor: Descriptor; names: string[] }>();
+  for (const { name, descriptor } of store.listReferences()) {
+    const entry = entries.get(descriptor.digest);
+    if (entry) entry.names.push(name);
+    else entries.set(descriptor.digest, { descriptor, names: [name] });
+  }
+  return [...entries.values()];
+}
+
+/**
+ * Finds an image by name, `name@digest`, manifest digest, id, or the unique beginning of one of the last two.
+ * @throws NacreError IMAGE_NOT_FOUND, with the nearest name; USAGE if several images begin so
+ */
+export function findImage(store: Store, text: string): FoundImage {
+  const entries = catalogEntries(store);
+  const found = byName(entries, text) ?? byDigest(store, entries, text);
+  if (found) return found;
+  throw new NacreError("IMAGE_NOT_FOUND", `no image ${JSON.stringify(text)} in the store`, {
+    hint: nearHint(entries, text),
+    facts: { name: text },
+  });
+}
+
+/**
+ * Gives an image more names. A name that another image had moves over.
+ * @returns the full names
+ * @throws NacreError IMAGE_NOT_FOUND, REFERENCE_INVALID, USAGE
+ */
+export async function tagImage(store: Store, source: string, targets: readonly string[]): Promise<string[]> {
+  const names = targets.map((target) => {
+    const reference = parseReference(target);
+    if (!reference.digest) return formatReference(reference);
+    throw new NacreError("REFERENCE_INVALID", `a new name cannot have a digest: ${target}`, { hint: "write name:tag" });
+  });
+  const { descriptor } = findImage(store, source);
+  await store.setReferences(names.map((name) => ({ name, descriptor })));
+  return names;
+}
+
+/**
+ * Removes names, or images with all their names where they are given by digest or id. One that fails does not keep the
+ * others from being removed.
+ * @param options.force by id: remove all names, even of different repositories (Docker refuses that without force)
+ */
+export async function removeImages(
+  store: Store,
+  texts: readonly string[],
+  options: { readonly force?: boolean | undefined } = {},
+): Promise<Removal> {
+  const untagged: string[] = [];
+  const deleted: Digest[] = [];
+  const failures: NacreError[] = [];
+  for (const text of texts) {
+    try {
+      const found = findImage(store, text);
+      const names = found.name === undefined ? allNames(found, text, options.force === true) : [found.name];
+      const id = idOf(store, found.descriptor) ?? found.descriptor.digest;
+      for (const name of names) if (await store.removeReference(name)) untagged.push(name);
+      if (names.length === found.names.length) deleted.push(id);
+    } catch (error) {
+      if (!isNacreError(error)) throw error;
+      failures.push(error);
+    }
+  }
+  return { untagged, deleted, failures };
+}
+
+/** The id (config digest) of an image, or undefined if it cannot be read. */
+export function idOf(store: Store, descriptor: Descriptor): Digest | undefined {
+  try {
+    return loadPreferred(store, descriptor).manifest.config.digest;
+  } catch (error) {
+    if (isNacreError(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Loads an image; of an image index the one for this machine, else the first.
+ * @throws NacreError CONTENT_INVALID, IMAGE_NOT_FOUND (the platform asked for)
+ */
+export function loadPreferred(store: Store, descriptor: Descriptor, platform?: Platform): Image {
+  if (platform) return loadImage(store, descriptor, platform);
+  try {
+    return loadImage(store, descriptor, localPlatform());
+  } catch (error) {
+    if (!isNacreError(error) || error.code !== "IMAGE_NOT_FOUND") throw error;
+    return loadImage(store, descriptor);
+  }
+}
+
+/** Number of the regular files in a layer, and their bytes, from the layer's index. */
+export async function layerContent(
+  store: Store,
+  layer: ImageLayer,
+): Promise<{ readonly files: number; readonly size: number }> {
+  const { columns } = await layerIndex(store, layer);
+  const file = INDEX_TYPES.indexOf("file");
+  let files = 0;
+  let size = 0;
+  for (let i = 0; i < columns.count; i++) {
+    if (columns.types[i] !== file) continue;
+    files++;
+    size += columns.sizes[i]!;
+  }
+  return { files, size };
+}
+
+async function summarize(
+  store: Store,
+  entry: CatalogEntry,
+  sizes: Map<DiffId, Promise<number>>,
+): Promise<ImageSummary> {
+  try {
+    const { manifest, config, layers } = loadPreferred(store, entry.descriptor);
+    const { os, architecture, variant } = config;
+    const facts = { id: manifest.config.digest, created: config.created, platform: { os, architecture, variant } };
+    try {
+      return { ...entry, ...facts, size: await totalSize(store, layers, sizes) };
+    } catch (error) {
+      return { ...entry, ...facts, problem: reasonOf(error) };
+    }
+  } catch (error) {
+    return { ...entry, problem: reasonOf(error) };
+  }
+}
+
+async function totalSize(
+  store: Store,
+  layers: readonly ImageLayer[],
+  sizes: Map<DiffId, Promise<number>>,
+): Promise<number> {
+  let total = 0;
+  for (const layer of layers) {
+    let size = sizes.get(layer.diffId);
+    if (!size) {
+      size = layerContent(store, layer).then((content) => content.size);
+      sizes.set(layer.diffId, size);
+    }
+    total += await size;
+  }
+  return total;
+}
+
+/** The message of an expected failure; others go on. */
+function reasonOf(error: unknown): string {
+  if (isNacreError(error)) return error.message;
+  throw error;
+}
+
+function timeOf(summary: ImageSummary): number {
+  const time = Date.parse(summary.created ?? "");
+  if (summary.id === undefined) return Number.NEGATIVE_INFINITY;
+  return Number.isNaN(time) ? 0 : time;
+}
+
+function byName(entries: readonly CatalogEntry[], text: string): FoundImage | undefined {
+  const reference = referenceOf(text);
+  if (!reference) return undefined;
+  const { digest } = reference;
+  if (digest === undefined) return withName(entries, formatReference(reference));
+  const entry = entries.find((each) => each.descriptor.digest === digest);
+  const inRepository = entry?.names.some((name) => {
+    const other = parseReference(name);
+    return other.host === reference.host && other.path === reference.path;
+  });
+  return inRepository ? entry : undefined;
+}
+
+function withName(entries: readonly CatalogEntry[], name: string): FoundImage | undefined {
+  const entry = entries.find((each) => each.names.includes(name));
+  return entry && { ...entry, name };
+}
+
+function byDigest(store: Store, entries: readonly CatalogEntry[], text: string): FoundImage | undefined {
+  const start = /^(?:sha256:)?([0-9a-f]{1,64})$/.exec(text)?.[1];
+  if (start === undefined) return undefined;
+  const matches = entries.filter(({ descriptor }) => {
+    if (hexOf(descriptor.digest).startsWith(start)) return true;
+    const id = idOf(store, descriptor);
+    return id !== undefined && hexOf(id).startsWith(start);
+  });
+  if (matches.length <= 1) return matches[0];
+  const names = matches.map(({ names, descriptor }) => names.map(shortenName)[0] ?? shortDigest(descriptor.digest));
+  throw new NacreError("USAGE", `several images begin with ${text}: ${names.join(", ")}`, {
+    hint: "write more of the digest, or a name",
+  });
+}
+
+function allNames(found: FoundImage, text: string, force: boolean): readonly string[] {
+  const repositories = new Set(found.names.map((name) => name.replace(/:[^:/]*$/, "")));
+  if (force || repositories.size <= 1) return found.names;
+  throw new NacreError(
+    "USAGE",
+    `${text} has names in several repositories: ${found.names.map(shortenName).join(", ")}`,
+    {
+      hint: "remove it by name, or all of them with --force",
+    },
+  );
+}
+
+function nearHint(entries: readonly CatalogEntry[], text: string): string {
+  if (entries.length === 0) return "the store holds no named images yet: build one with -t, or use nacre load";
+  const wanted = isDigest(text) ? undefined : referenceOf(text);
+  const names = entries.flatMap((entry) => entry.names);
+  const near = wanted && nearest(shortenName(formatReference(wanted)), names.map(shortenName));
+  const sameName = wanted && names.find((name) => name.startsWith(`${wanted.host}/${wanted.path}:`));
+  const best = near ?? (sameName && shortenName(sameName));
+  return best ? `did you mean ${best}?` : "see what there is with: nacre image ls";
+}
+
+function referenceOf(text: string): Reference | undefined {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    if (isNacreError(error) && error.code === "REFERENCE_INVALID") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Layers in the store: taking a blob in with its index, and opening indexes and contents of layers that are there.
+ */
+import { closeSync, createReadStream, readSync } from "node:fs";
+import { decompressStream } from "../layer/decompress.js";
+import { LayerIndexer } from "../layer/indexTar.js";
+import { LayerIndex } from "../layer/layerIndex.js";
+import { type LayerContent, LayerTree, type StackedLayer } from "../layer/layerTree.js";
+import type { DiffId } from "../oci/digest.js";
+import type { Descriptor } from "../oci/documents.js";
+import type { Store } from "../store/store.js";
+import { NacreError } from "../support/errors.js";
+import type { ImageLayer } from "./image.js";
+
+/**
+ * Takes a layer blob into the store in one pass: its bytes are kept as they come, decompressed and indexed on the way.
+ * @param descriptor what the blob must be: digest and size are checked
+ * @param diffId what its uncompressed bytes must be
+ * @throws NacreError CONTENT_INVALID, TAR_INVALID, COMPRESSION, LIMIT_EXCEEDED; nothing is kept then
+ */
+export async function storeLayer(
+  store: Store,
+  source: AsyncIterable<Buffer>,
+  descriptor: Descriptor | undefined,
+  mediaType: string,
+  diffId?: DiffId,
+): Promise<ImageLayer> {
+  const blob = store.createBlob();
+  try {
+    const indexer = new LayerIndexer();
+    const tee = async function* (): AsyncIterable<Buffer> {
+      let size = 0;
+      for await (const chunk of source) {
+        size += chunk.length;
+        if (descriptor && size > descriptor.size) throw wrongBytes(descriptor, `more than ${descriptor.size} bytes`);
+        blob.write(chunk);
+        yield chunk;
+      }
+      if (descriptor && size !== descriptor.size)
+        throw wrongBytes(descriptor, `${size} bytes instead of ${descriptor.size}`);
+    };
+    for await (const chunk of decompressStream(tee())) indexer.write(chunk);
+    const layer = indexer.end();
+    if (diffId !== undefined && layer.diffId !== diffId) {
+      throw new NacreError("CONTENT_INVALID", `a layer's content is ${layer.diffId}, the config says ${diffId}`, {
+        hint: "the image is damaged; get it again from where it came from",
+      });
+    }
+    const { digest, size } = await blob.commit(descriptor?.digest);
+    store.writeIndex(layer.diffId, layer.index.encode());
+    store.addLayerBlob(layer.diffId, { digest, size, mediaType });
+    return { diffId: layer.diffId, descriptor: descriptor ?? { mediaType, digest, size } };
+  } catch (error) {
+    blob.abort();
+    throw error;
+  }
+}
+
+/**
+ * The index of a layer: the stored one, or, where that is missing or damaged, made anew from the blob.
+ * @throws NacreError CONTENT_INVALID if the blob is not what the layer says
+ */
+export async function layerIndex(store: Store, layer: ImageLayer): Promise<LayerIndex> {
+  const stored = store.readIndex(layer.diffId);
+  if (stored) {
+    try {
+      return LayerIndex.decode(stored);
+    } catch {
+      // Derived data: made again below.
+    }
+  }
+  const indexer = new LayerIndexer();
+  for await (const chunk of uncompressed(store, layer)) indexer.write(chunk);
+  const { index, diffId } = indexer.end();
+  if (diffId !== layer.diffId)
+    throw new NacreError("CONTENT_INVALID", `the layer ${layer.diffId} has another content in the store`, {
+      hint: "find what else is damaged with: nacre check",
+    });
+  store.writeIndex(diffId, index.encode());
+  return index;
+}
+
+/** Layers opened for reading through their indexes. Close it when nothing reads any more. */
+export class OpenLayers {
+  readonly #store: Store;
+  readonly #opened = new Map<DiffId, StackedLayer & { readonly close: () => void }>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The merged tree of a stack of layers, lowest first. */
+  async tree(layers: readonly ImageLayer[]): Promise<LayerTree> {
+    const stack: StackedLayer[] = [];
+    for (const layer of layers) stack.push(await this.layer(layer));
+    return new LayerTree(stack);
+  }
+
+  /** One layer; the same object for the same diffID. */
+  async layer(layer: ImageLayer): Promise<StackedLayer> {
+    let opened = this.#opened.get(layer.diffId);
+    if (opened === undefined) {
+      const index = await layerIndex(this.#store, layer);
+      opened = { index, ...openContent(this.#store, layer) };
+      this.#opened.set(layer.diffId, opened);
+    }
+    return opened;
+  }
+
+  close(): void {
+    for (const layer of this.#opened.values()) layer.close();
+    this.#opened.clear();
+  }
+}
+
+/** Small reads near each other are answered from one bigger read. */
+const WINDOW_BYTES = 256 << 10;
+
+function openContent(store: Store, layer: ImageLayer): { readonly content: LayerContent; close(): void } {
+  let fd: number | undefined;
+  const window = { bytes: undefined as Buffer | undefined, start: 0, end: 0 };
+  const ready = (): number => {
+    if (fd === undefined) throw new NacreError("INTERNAL", `the layer ${layer.diffId} was read before it was prepared`);
+    return fd;
+  };
+  const content: LayerContent = {
+    prepare: async () => {
+      if (fd !== undefined) return;
+      if (!store.hasBlob(layer.diffId)) await decodeCompanion(store, layer);
+      fd = store.openBlob(layer.diffId);
+    },
+    read: (target, at, length, position) => {
+      if (length >= WINDOW_BYTES) return readSync(ready(), target, at, length, position);
+      if (position < window.start || position >= window.end) {
+        window.bytes ??= Buffer.allocUnsafeSlow(WINDOW_BYTES);
+        window.start = position;
+        window.end = position + readSync(ready(), window.bytes, 0, WINDOW_BYTES, position);
+      }
+      const from = position - window.start;
+      return window.bytes!.copy(target, at, from, Math.min(from + length, window.end - window.start));
+    },
+  };
+  return {
+    content,
+    close: () => {
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
+    },
+  };
+}
+
+/** Decodes a compressed layer once; the uncompressed blob, whose digest is the diffID, answers all later reads. */
+async function decodeCompanion(store: Store, layer: ImageLayer): Promise<void> {
+  const blob = store.createBlob();
+  try {
+    for await (const chunk of uncompressed(store, layer)) blob.write(chunk);
+    await blob.commit(layer.diffId);
+  } catch (error) {
+    blob.abort();
+    throw error;
+  }
+}
+
+function uncompressed(store: Store, layer: ImageLayer): AsyncIterable<Buffer> {
+  const digest = store.hasBlob(layer.diffId) ? layer.diffId : layer.descriptor.digest;
+  return decompressStream(createReadStream(store.blobPath(digest), { highWaterMark: 256 << 10 }));
+}
+
+function wrongBytes(descriptor: Descriptor, what: string): NacreError {
+  return new NacreError("CONTENT_INVALID", `the blob ${descriptor.digest} has ${what}`, {
+    hint: "the archive or transfer is damaged; get it again from where it came from",
+  });
+}

@@ -1,0 +1,40 @@
+/** The library's public face: exports only. */
+export {
+  type ArchiveInput,
+  type LoadedImage,
+  type LoadOptions,
+  type LoadRootfsOptions,
+  loadImages,
+  loadRootfs,
+} from "./archive/loadImages.js";
+export { build } from "./build/build.js";
+export type {
+  BuildRequest,
+  BuildResult,
+  CompressionRequest,
+  Destination,
+  DockerfileSource,
+  OutputRequest,
+  StepReport,
+} from "./build/request.js";
+export { renderExcerpt } from "./dockerfile/excerpt.js";
+export {
+  type CatalogEntry,
+  type FoundImage,
+  findImage,
+  type ImageSummary,
+  listImages,
+  type Removal as ImageRemoval,
+  removeImages,
+  tagImage,
+} from "./image/catalog.js";
+export { type ImageInspection, inspectImage, type LayerInspection, rawDocument } from "./image/inspect.js";
+export type { OutputCompression } from "./output/request.js";
+export { type SavedImage, type SaveOptions, saveImages } from "./output/saveImages.js";
+export { type CheckOptions, type CheckProblem, type CheckReport, checkStore } from "./store/check.js";
+export { defaultLimit, type PruneOptions, type PruneReport, pruneStore, type Removal } from "./store/prune.js";
+export { defaultStorePath, Store, type StoreOptions } from "./store/store.js";
+export { type Amount, type StoreUsage, storeUsage } from "./store/usage.js";
+export { type ErrorCode, isNacreError, NacreError } from "./support/errors.js";
+export type { Emit, NacreEvent, Outcome } from "./support/events.js";
+export type { Position, SourcePlace, SourceRange } from "./support/source.js";

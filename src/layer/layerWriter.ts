@@ -1,0 +1,168 @@
+/**
+ * Making a layer: entries go in, in sorted order; the tar's bytes go to a sink, and the index is made on the way.
+ * Every content is hashed as it passes and compared with the digest that the step's key was made from: what was keyed
+ * is what is written.
+ */
+import { type DiffId, digestOfHex } from "../oci/digest.js";
+import { type ByteString, fromByteString } from "../support/bytes.js";
+import { NacreError } from "../support/errors.js";
+import { createHasher, sha256Hex } from "../support/hash.js";
+import type { TarEntry } from "../tar/entry.js";
+import { END_OF_ARCHIVE, encodeHeader, encodeHeaderInto, paddingOf } from "../tar/write.js";
+import type { ChunkSink } from "./chunkSink.js";
+import type { ContentReader } from "./fileTree.js";
+import { IndexBuilder } from "./indexBuilder.js";
+import type { LayerIndex } from "./layerIndex.js";
+import { isKept } from "./smallFiles.js";
+
+/** A layer just made. */
+export interface WrittenLayer {
+  readonly diffId: DiffId;
+  /** Bytes of the uncompressed tar. */
+  readonly size: number;
+  readonly index: LayerIndex;
+}
+
+const EMPTY_DIGEST = sha256Hex("");
+/** Room for the headers of an entry that {@link isModest} lets through, PAX records included. */
+const HEADER_ROOM = 4608;
+
+/** Writes one layer. After an exception call {@link abort}. */
+export class LayerWriter {
+  readonly #sink: ChunkSink;
+  readonly #index = new IndexBuilder();
+  #chunk: Buffer;
+  #at = 0;
+  #position = 0;
+
+  constructor(sink: ChunkSink) {
+    this.#sink = sink;
+    this.#chunk = sink.acquire();
+  }
+
+  /** Adds an entry without content. */
+  add(entry: TarEntry): void {
+    const start = this.#header(entry);
+    this.#index.add(entry, start, this.#position);
+    if (entry.type === "file") this.#index.setDigest(EMPTY_DIGEST);
+  }
+
+  /**
+   * Adds a file with its content.
+   * @param expected SHA-256 in hex that the content must have; undefined to take what comes
+   * @returns the content's SHA-256 in hex
+   * @throws NacreError CONTEXT_CHANGED if the content is shorter or another
+   */
+  addFile(entry: TarEntry, reader: ContentReader, expected: string | undefined): string {
+    if (entry.size === 0) {
+      this.add(entry);
+      return EMPTY_DIGEST;
+    }
+    const start = this.#header(entry);
+    this.#index.add(entry, start, this.#position);
+    const digest = entry.size <= this.#sink.chunkSize ? this.#whole(entry, reader) : this.#pieces(entry, reader);
+    if (expected !== undefined && digest !== expected) throw changed(entry.path);
+    this.#index.setDigest(digest);
+    this.#zeros(paddingOf(entry.size));
+    return digest;
+  }
+
+  /** Ends the tar. */
+  async finish(): Promise<WrittenLayer> {
+    this.#bytes(END_OF_ARCHIVE);
+    if (this.#at > 0) this.#sink.submit(this.#at);
+    const { hex, size } = await this.#sink.finish();
+    return { diffId: digestOfHex(hex), size, index: this.#index.finish(size) };
+  }
+
+  async abort(): Promise<void> {
+    await this.#sink.abort();
+  }
+
+  /** @returns where the header starts in the tar */
+  #header(entry: TarEntry): number {
+    const start = this.#position;
+    this.#reserve(HEADER_ROOM);
+    if (isModest(entry)) {
+      const end = encodeHeaderInto(entry, this.#chunk, this.#at);
+      this.#position += end - this.#at;
+      this.#at = end;
+    } else {
+      this.#bytes(encodeHeader(entry));
+    }
+    return start;
+  }
+
+  /** A file that fits into one chunk is hashed in one call. */
+  #whole(entry: TarEntry, reader: ContentReader): string {
+    this.#reserve(entry.size);
+    const chunk = this.#chunk;
+    const start = this.#at;
+    const end = start + entry.size;
+    for (let at = start; at < end; ) {
+      const got = reader.read(chunk, at, end - at);
+      if (got === 0) throw changed(entry.path);
+      at += got;
+    }
+    this.#at = end;
+    this.#position += entry.size;
+    const content = chunk.subarray(start, end);
+    if (isKept(entry.path, entry.size)) this.#index.keepFile(entry.path, content.toString("latin1"));
+    return sha256Hex(content);
+  }
+
+  #pieces(entry: TarEntry, reader: ContentReader): string {
+    const hash = createHasher();
+    for (let left = entry.size; left > 0; ) {
+      this.#reserve(1);
+      const room = Math.min(left, this.#chunk.length - this.#at);
+      const got = reader.read(this.#chunk, this.#at, room);
+      if (got === 0) throw changed(entry.path);
+      hash.update(this.#chunk.subarray(this.#at, this.#at + got));
+      this.#at += got;
+      this.#position += got;
+      left -= got;
+    }
+    return hash.hex();
+  }
+
+  #zeros(length: number): void {
+    if (length === 0) return;
+    this.#reserve(length);
+    this.#chunk.fill(0, this.#at, this.#at + length);
+    this.#at += length;
+    this.#position += length;
+  }
+
+  #bytes(bytes: Buffer): void {
+    for (let from = 0; from < bytes.length; ) {
+      this.#reserve(1);
+      const taken = bytes.copy(this.#chunk, this.#at, from);
+      from += taken;
+      this.#at += taken;
+      this.#position += taken;
+    }
+  }
+
+  /** Makes sure that the current chunk has this much room. */
+  #reserve(length: number): void {
+    if (this.#chunk.length - this.#at >= length) return;
+    this.#sink.submit(this.#at);
+    this.#chunk = this.#sink.acquire();
+    this.#at = 0;
+  }
+}
+
+/** True if the entry's headers are sure to fit into HEADER_ROOM, so that they can be encoded in place. */
+function isModest(entry: TarEntry): boolean {
+  return (
+    entry.path.length < 1000 && (entry.link === undefined || entry.link.length < 1000) && entry.xattrs === undefined
+  );
+}
+
+function changed(path: ByteString): NacreError {
+  return new NacreError("CONTEXT_CHANGED", `${fromByteString(path)} changed while it was being built`, {
+    hint: "build again when nothing writes to the context any more",
+    facts: { path },
+  });
+}

@@ -1,0 +1,145 @@
+/**
+ * A layer as an output wants it. Layers that lie uncompressed in the store are compressed twice if need be, never
+ * written to disk as a whole: once for digest and size, which an archive needs before the bytes; then, out of the
+ * blocks kept from the first time, for the bytes themselves. A note of the blocks is kept too, so that the next export
+ * of the same layer only reads them.
+ */
+
+import { storedBlob } from "../archive/stored.js";
+import type { ArchiveBlob } from "../archive/write.js";
+import type { ImageLayer } from "../image/image.js";
+import type { OpenLayers } from "../image/layers.js";
+import { blockCuts } from "../layer/blockCuts.js";
+import { CODEC_LEVELS, type Codec, codecVersion } from "../layer/codecs.js";
+import { type CompressOptions, compressedBlocks, compressLayer } from "../layer/compressBlocks.js";
+import type { LayerContent, StackedLayer } from "../layer/layerTree.js";
+import { type Digest, isDigest } from "../oci/digest.js";
+import type { Descriptor } from "../oci/documents.js";
+import { compressionOf, layerType } from "../oci/mediaTypes.js";
+import { NacreError } from "../support/errors.js";
+import { sha256Hex } from "../support/hash.js";
+import type { OutputCompression, OutputEnv } from "./request.js";
+
+/** A layer ready to be written. */
+export interface ExportedLayer {
+  readonly descriptor: Descriptor;
+  readonly blob: ArchiveBlob;
+  /** Set if it was compressed here. */
+  readonly codec?: Codec | undefined;
+}
+
+/** Raised when cuts or the note change their meaning. */
+const NOTE_VERSION = 1;
+
+/**
+ * The layer in the wanted compression. One that has come compressed stays as it is, unless `force` is set and it has
+ * another compression (BuildKit: force-compression).
+ * @param opened serves reading from the layer while it is compressed and while its blob is written
+ * @throws NacreError CONTENT_INVALID, USAGE (level), CANCELLED
+ */
+export async function exportLayer(
+  layer: ImageLayer,
+  compression: OutputCompression,
+  opened: OpenLayers,
+  env: OutputEnv,
+): Promise<ExportedLayer> {
+  const present = compressionOf(layer.descriptor.mediaType);
+  if (present === undefined || present === compression.type || (present !== "none" && !compression.force)) {
+    return asItIs(layer, env);
+  }
+  const stacked = await opened.layer(layer);
+  await stacked.content.prepare();
+  if (compression.type === "none") {
+    const size = stacked.index.tarSize;
+    const descriptor = { mediaType: layerType("none"), digest: layer.diffId, size };
+    return { descriptor, blob: storedBlob(env.store, descriptor) };
+  }
+  return compress(layer, stacked, compression.type, compression.level, env);
+}
+
+function asItIs({ descriptor }: ImageLayer, env: OutputEnv): ExportedLayer {
+  const { mediaType, digest, size, annotations } = descriptor;
+  const compression = compressionOf(mediaType);
+  return {
+    // One manifest does not mix Docker's names for media types with OCI's.
+    descriptor: {
+      mediaType: compression === undefined ? mediaType : layerType(compression),
+      digest,
+      size,
+      ...(annotations ? { annotations } : {}),
+    },
+    blob: storedBlob(env.store, descriptor),
+  };
+}
+
+async function compress(
+  layer: ImageLayer,
+  { index, content }: StackedLayer,
+  codec: Codec,
+  wantedLevel: number | undefined,
+  env: OutputEnv,
+): Promise<ExportedLayer> {
+  const { store } = env;
+  const level = wantedLevel ?? CODEC_LEVELS[codec].usual;
+  const options: CompressOptions = {
+    read: (offset, length) => readExactly(content, offset, length, layer.diffId),
+    size: index.tarSize,
+    cuts: blockCuts(index.columns),
+    codec,
+    level,
+    jobs: env.jobs,
+    blocks: { get: (key) => store.readBlock(key), put: (key, bytes) => store.writeBlock(key, bytes) },
+    signal: env.signal,
+  };
+  const noteKey = sha256Hex(`compressed layer ${NOTE_VERSION} ${codecVersion(codec)} ${level} ${layer.diffId}`);
+  let note = readNote(store.readBlock(noteKey), options.cuts.length);
+  if (note === undefined) {
+    note = await compressLayer({ ...options, diffId: layer.diffId, onProgress: progressOf(env, codec) });
+    store.writeBlock(noteKey, encodeNote(note));
+  }
+  const { digest, size, keys } = note;
+  const open = async function* (): AsyncIterable<Uint8Array> {
+    for await (const block of compressedBlocks({ ...options, keys })) yield block.bytes;
+  };
+  return { descriptor: { mediaType: layerType(codec), digest, size }, blob: { digest, size, open }, codec };
+}
+
+function progressOf(env: OutputEnv, codec: Codec): (done: number) => void {
+  let before = 0;
+  return (done) => {
+    env.onProgress?.(`compressing layers with ${codec}`, done - before);
+    before = done;
+  };
+}
+
+function readExactly(content: LayerContent, offset: number, length: number, diffId: Digest): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let at = 0; at < length; ) {
+    const got = content.read(bytes, at, length - at, offset + at);
+    if (got === 0) {
+      throw new NacreError("CONTENT_INVALID", `the layer ${diffId} is cut short in the store`, {
+        hint: "find what else is damaged with: nacre check",
+      });
+    }
+    at += got;
+  }
+  return bytes;
+}
+
+/** Digest and size of a compressed layer, and the blocks that it is made of. */
+interface Note {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly keys: readonly string[];
+}
+
+function encodeNote({ digest, size, keys }: Note): Buffer {
+  return Buffer.from(JSON.stringify({ digest, size, keys }));
+}
+
+/** The note, or undefined if there is none or it was made for other cuts. The store has verified its bytes. */
+function readNote(bytes: Buffer | undefined, cuts: number): Note | undefined {
+  if (bytes === undefined) return undefined;
+  const note = JSON.parse(bytes.toString()) as Note;
+  return isDigest(note.digest) && note.keys.length === Math.max(cuts, 1) ? note : undefined;
+}

@@ -1,0 +1,118 @@
+/**
+ * What stages take from elsewhere: `COPY --from` and `RUN --mount=from=`. Who may name what, and how names are compared,
+ * differs by place (BuildKit: toCommand, detectRunMount): COPY knows numbers, mounts do not.
+ */
+import type { CopyInstruction, Instruction, RunInstruction } from "../dockerfile/ast.js";
+import { parseCsv } from "../dockerfile/csv.js";
+import type { SourceRange } from "../support/source.js";
+import { flagRange, type Notes } from "./notes.js";
+import { findStage, type StageNode } from "./stages.js";
+
+/** What a `from` means. */
+export type Reference =
+  | { readonly kind: "stage"; readonly index: number }
+  | { readonly kind: "scratch" }
+  /** An image or named context. */
+  | { readonly kind: "image"; readonly reference: string };
+
+/** A use of one. */
+export interface Use {
+  readonly target: Reference;
+  /** The name or number as written. */
+  readonly written: string;
+  readonly range: SourceRange;
+  /** The whole value of `--mount`, if it is one. */
+  readonly mount?: string | undefined;
+}
+
+/** Every `from` in the instructions, in order. @throws NacreError PLAN_INVALID for a stage number that does not exist */
+export function usesOf(
+  instructions: readonly Instruction[],
+  nodes: readonly StageNode[],
+  notes: Notes,
+): readonly Use[] {
+  return instructions.flatMap((instruction): readonly Use[] => {
+    if (instruction.keyword === "COPY" || instruction.keyword === "ADD") {
+      const target = copySource(instruction, nodes, notes);
+      return target ? [{ target, written: instruction.from ?? "", range: flagRange(instruction, "from") }] : [];
+    }
+    if (instruction.keyword !== "RUN") return [];
+    return mountUses(instruction, nodes);
+  });
+}
+
+/** What `COPY --from` names, or undefined without it. @throws NacreError PLAN_INVALID */
+export function copySource(
+  instruction: CopyInstruction,
+  nodes: readonly StageNode[],
+  notes: Notes,
+): Reference | undefined {
+  const { from } = instruction;
+  if (from === undefined || from === "") return undefined;
+  const range = flagRange(instruction, "from");
+  if (/^[+-]?[0-9]+$/.test(from)) {
+    const index = Number(from);
+    if (nodes[index]) return { kind: "stage", index };
+    throw notes.invalid(`invalid stage index ${index}`, range, {
+      hint: `stages are numbered from 0 to ${nodes.length - 1}; a name is safer: FROM image AS name`,
+    });
+  }
+  return named(from, nodes);
+}
+
+/** What the `from` of a mount names; undefined without one. Numbers are image names here. */
+export function mountSource(from: string | undefined, nodes: readonly StageNode[]): Reference | undefined {
+  return from === undefined || from === "" ? undefined : named(from, nodes);
+}
+
+/** The `from` of a `--mount` value, as written: it is never expanded. */
+export function mountFrom(value: string): string | undefined {
+  const fields = parseCsv(value).map((field) => /^from=(.*)$/is.exec(field)?.[1]);
+  return fields.findLast((from) => from !== undefined);
+}
+
+function mountUses(instruction: RunInstruction, nodes: readonly StageNode[]): readonly Use[] {
+  return instruction.mounts.flatMap((word) => {
+    const from = mountFrom(word.raw);
+    const target = mountSource(from, nodes);
+    return from && target ? [{ target, written: from, range: word.range, mount: word.raw }] : [];
+  });
+}
+
+function named(name: string, nodes: readonly StageNode[]): Reference {
+  const stage = findStage(nodes, name);
+  if (stage) return { kind: "stage", index: stage.index };
+  return name === "scratch" ? { kind: "scratch" } : { kind: "image", reference: name };
+}
+
+/**
+ * Refuses stages that need each other, whether the target needs them or not.
+ * @param uses for each stage what it takes from elsewhere
+ * @throws NacreError PLAN_INVALID, `facts.lines` naming the lines involved
+ */
+export function checkCycles(nodes: readonly StageNode[], uses: readonly (readonly Use[])[], notes: Notes): void {
+  const done = new Set<number>();
+  const visit = (index: number, path: readonly { readonly index: number; readonly use?: Use }[]): void => {
+    if (done.has(index)) return;
+    done.add(index);
+    for (const use of uses[index] ?? []) {
+      if (use.target.kind !== "stage") continue;
+      const next = use.target.index;
+      const here = [...path, { index, use }];
+      const start = here.findIndex((entry) => entry.index === next);
+      if (start >= 0) throw cycle(nodes[path[0]?.index ?? index]!, here.slice(start), notes);
+      visit(next, here);
+    }
+  };
+  for (const { index } of nodes) visit(index, []);
+}
+
+function cycle(stage: StageNode, path: readonly { readonly use?: Use }[], notes: Notes): Error {
+  const ranges = path.flatMap(({ use }) => (use ? [use.range] : []));
+  const lines = ranges.map(({ start }) => start.line).sort((a, b) => a - b);
+  const what = lines.length === 1 ? `line ${lines[0]} takes from its own stage` : `see lines ${lines.join(", ")}`;
+  return notes.invalid(`circular dependency detected on stage: ${stage.name}`, ranges.at(-1)!, {
+    hint: `${what}; a stage can only take files from stages above it`,
+    facts: { lines },
+  });
+}

@@ -1,0 +1,167 @@
+/**
+ * A stage while its instructions are applied: what they have made of config, environment, files and history so far, and
+ * where that starts (BuildKit: dispatchState, init, emptyImage).
+ */
+
+import type { Word } from "../dockerfile/ast.js";
+import type { ContainerConfig, ImageConfig } from "../oci/documents.js";
+import type { Platform } from "../oci/platform.js";
+import type { SourceRange } from "../support/source.js";
+import { Environment, splitPair } from "./environment.js";
+import type { FileState, PlannedHistory, PlannedStage, PlanRequest, StepId } from "./graph.js";
+import type { Notes } from "./notes.js";
+import type { StageInstruction } from "./onbuild.js";
+import { workdirPath } from "./paths.js";
+import type { ReachedStage } from "./reach.js";
+import { type Expander, expander, type GlobalScope, suggestion } from "./scope.js";
+import type { StageNode } from "./stages.js";
+
+/** What images without PATH get. */
+export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Changes while instructions are applied. */
+export interface StageState {
+  readonly node: StageNode;
+  base: FileState;
+  readonly baseConfig: ImageConfig | undefined;
+  /** What RUN executes on. */
+  readonly platform: Platform;
+  /** What the config says. */
+  readonly imagePlatform: Platform;
+  readonly env: Environment;
+  readonly history: PlannedHistory[];
+  /** ARGs in force, in the order in which they were first declared; undefined for those without a value. */
+  readonly args: Map<string, string | undefined>;
+  config: ContainerConfig;
+  author: string | undefined;
+  files: FileState;
+  /** A CMD was seen in this stage: then ENTRYPOINT leaves it alone. */
+  cmdSeen: boolean;
+  /** A WORKDIR was seen in this stage or in one it is built on. */
+  workdirSeen: boolean;
+}
+
+/** What all stages of a plan share. */
+export interface Planning {
+  readonly request: PlanRequest;
+  readonly globals: GlobalScope;
+  readonly targetPlatform: Platform;
+  readonly notes: Notes;
+}
+
+/** The state before the first instruction. @param parent the finished stage that it is built on, if it is */
+export function startStage(reached: ReachedStage, parent: StageState | undefined, planning: Planning): StageState {
+  const state = parent ? fromStage(reached.node, parent) : fromBase(reached, planning);
+  if (reached.node.replacedBy !== undefined && !parent) return state;
+  const pairs = (state.config.Env ?? []).map(splitPair);
+  if (state.platform.os !== "windows" && !pairs.some(([name]) => name === "PATH")) {
+    pairs.push(["PATH", DEFAULT_PATH]);
+    state.config = { ...state.config, Env: [...(state.config.Env ?? []), `PATH=${DEFAULT_PATH}`] };
+  }
+  for (const [name, value] of pairs) state.env.set(name, value);
+  const { WorkingDir } = state.config;
+  if (WorkingDir) state.config = { ...state.config, WorkingDir: workdirPath("/", WorkingDir) };
+  return state;
+}
+
+function fromStage(node: StageNode, parent: StageState): StageState {
+  const { OnBuild: _used, ...config } = parent.config;
+  return {
+    ...parent,
+    node,
+    base: parent.files,
+    env: parent.env.clone(),
+    history: [...parent.history],
+    args: new Map(parent.args),
+    config,
+    cmdSeen: false,
+  };
+}
+
+function fromBase({ node, base }: ReachedStage, { targetPlatform, request }: Planning): StageState {
+  const image = base?.known.kind === "image" ? base.known.config : undefined;
+  const files = base?.files ?? { kind: "scratch" };
+  const own = image && ownPlatform(image);
+  const explicit = node.platform ?? request.platform;
+  const { OnBuild, ...config }: ContainerConfig =
+    image?.config ?? (node.replacedBy === undefined ? { WorkingDir: "/" } : {});
+  return {
+    node,
+    base: files,
+    baseConfig: image,
+    // A scratch stage is always the target's: `FROM --platform=… scratch` changes nothing (BuildKit: emptyImage).
+    platform: base ? (explicit ?? own ?? targetPlatform) : targetPlatform,
+    imagePlatform: own ?? targetPlatform,
+    env: new Environment(),
+    history: [],
+    args: new Map(),
+    // An image that replaces a stage is taken as it is, triggers and all; no stage runs them (BuildKit: noinit).
+    config: node.replacedBy !== undefined && OnBuild ? { ...config, OnBuild } : config,
+    author: image?.author,
+    files,
+    cmdSeen: false,
+    workdirSeen: false,
+  };
+}
+
+/** The platform that an image's config claims, if it says one. */
+export function ownPlatform(image: ImageConfig): Platform | undefined {
+  if (!image.os || !image.architecture) return undefined;
+  return {
+    os: image.os,
+    architecture: image.architecture,
+    ...(image.variant ? { variant: image.variant } : {}),
+    ...(image["os.version"] ? { osVersion: image["os.version"] } : {}),
+  };
+}
+
+/** The current directory, always absolute. */
+export function workdirOf(state: StageState): string {
+  return state.config.WorkingDir || "/";
+}
+
+/** SHELL in force, followed by the words given (BuildKit: withShell). */
+export function withShell(state: StageState, args: readonly string[]): readonly string[] {
+  const own = state.config.Shell ?? [];
+  const shell = own.length > 0 ? own : state.imagePlatform.os === "windows" ? ["cmd", "/S", "/C"] : ["/bin/sh", "-c"];
+  return [...shell, ...args];
+}
+
+/** Adds a history line. @param step the step whose layer it is, if it makes one */
+export function record(state: StageState, createdBy: string, step?: StepId): void {
+  state.history.push({ createdBy, ...(step === undefined ? {} : { step }) });
+}
+
+/** An expander over the stage's environment as it is now; names that are neither set nor declared are reported. */
+export function stageExpander(state: StageState, instruction: StageInstruction, planning: Planning): Expander {
+  const { notes, globals } = planning;
+  const undefinedName = (name: string, _range: SourceRange): void => {
+    if (state.args.has(name)) return;
+    const near = suggestion(name, [...state.env.names(), ...state.args.keys()]);
+    const declare = globals.names.has(name)
+      ? ` (add "ARG ${name}" to the stage: what stands before FROM is not seen here)`
+      : "";
+    notes.warn("UndefinedVar", `Usage of undefined variable '$${name}'${declare || near}`, instruction.range);
+  };
+  return expander(state.env, notes, instruction, undefinedName);
+}
+
+/** Shorthand: a word expanded. */
+export function expandOne(expand: Expander, word: Word): string {
+  return expand.word(word.raw, word.range);
+}
+
+/** What is known of a stage once all its instructions are applied. */
+export function finishStage(state: StageState): PlannedStage {
+  return {
+    index: state.node.index,
+    name: state.node.name,
+    base: state.base,
+    result: state.files,
+    config: state.config,
+    ...(state.author === undefined ? {} : { author: state.author }),
+    platform: state.imagePlatform,
+    ...(state.baseConfig ? { baseConfig: state.baseConfig } : {}),
+    history: state.history,
+  };
+}

@@ -1,0 +1,164 @@
+/** What garbage collection removes, and why: a pure decision from an inventory and needs. */
+import type { Needs } from "./needs.js";
+import type { Entry, EntryId, Kind } from "./tombstones.js";
+
+/** Why something goes. */
+export type RemovalReason =
+  /** No reference, record or lease needs it. */
+  | "unreferenced"
+  /** A record that can never answer: damaged, or a blob that it needs is gone. */
+  | "unusable"
+  /** A cache that is made again when it is needed: compressed blocks, stat caches, uncompressed companions. */
+  | "regenerable"
+  /** A record that was not used for the longest time. */
+  | "least recently used"
+  /** Needed only by records that go. */
+  | "its records were removed";
+
+/** One thing that goes. */
+export interface Removal {
+  readonly id: EntryId;
+  readonly kind: Kind;
+  readonly name: string;
+  /** Bytes on disk. */
+  readonly bytes: number;
+  readonly reason: RemovalReason;
+}
+
+/** A record as the decision sees it. */
+export interface RecordNeeds {
+  readonly entry: Entry;
+  readonly needs: Needs;
+  /** A living process uses it. */
+  readonly leased: boolean;
+}
+
+/** All that the decision depends on. Times are milliseconds since 1970. */
+export interface PruneInput {
+  readonly entries: ReadonlyMap<EntryId, Entry>;
+  /** Needs of references. */
+  readonly images: Needs;
+  /** Needs of leases. */
+  readonly leases: Needs;
+  readonly records: readonly RecordNeeds[];
+  /** Records that cannot answer. */
+  readonly unusable: readonly Entry[];
+  /** The cache (everything that no reference needs) shall be at most this big. */
+  readonly maxBytes: number;
+  /** Nothing used after this time is removed to save space. */
+  readonly usedBefore: number;
+  /** What nobody needs is removed if it was written before this time. */
+  readonly unreferencedBefore: number;
+}
+
+/** What goes, and how big the cache is before and after, in bytes on disk. */
+export interface PrunePlan {
+  readonly removals: readonly Removal[];
+  readonly cacheBefore: number;
+  readonly cacheAfter: number;
+}
+
+/** Decides: first what nobody needs, then what can be made again, then records, least recently used first. */
+export function planPrune(input: PruneInput): PrunePlan {
+  const decision = new Decision(input);
+  decision.removeUnneeded();
+  decision.removeRegenerable();
+  decision.removeRecords();
+  return decision.plan();
+}
+
+class Decision {
+  readonly #input: PruneInput;
+  readonly #left: Map<EntryId, Entry>;
+  readonly #removals: Removal[] = [];
+  readonly #strong = new Map<EntryId, number>();
+  readonly #weak = new Map<EntryId, number>();
+  readonly #cacheBefore: number;
+  #cache: number;
+
+  constructor(input: PruneInput) {
+    this.#input = input;
+    this.#left = new Map(input.entries);
+    for (const needs of [input.images, input.leases, ...input.records.map((record) => record.needs)])
+      this.#count(needs, 1);
+    this.#cache = 0;
+    for (const entry of input.entries.values()) if (this.#isCache(entry)) this.#cache += entry.bytes;
+    this.#cacheBefore = this.#cache;
+  }
+
+  plan(): PrunePlan {
+    return { removals: this.#removals, cacheBefore: this.#cacheBefore, cacheAfter: this.#cache };
+  }
+
+  removeUnneeded(): void {
+    for (const entry of this.#input.unusable) this.#remove(entry, "unusable");
+    for (const entry of [...this.#left.values()]) {
+      if (entry.kind === "record" || entry.kind === "block" || entry.kind === "stat" || this.#isNeeded(entry.id))
+        continue;
+      if (entry.used < this.#input.unreferencedBefore) this.#remove(entry, "unreferenced");
+    }
+  }
+
+  removeRegenerable(): void {
+    const candidates = [...this.#left.values()].filter(
+      (entry) => entry.kind === "block" || entry.kind === "stat" || this.#isCompanion(entry.id),
+    );
+    for (const entry of byUse(candidates)) {
+      if (!this.#mayRemove(entry)) return;
+      this.#remove(entry, "regenerable");
+    }
+  }
+
+  removeRecords(): void {
+    const candidates = this.#input.records.filter((record) => !record.leased);
+    const byEntry = new Map(candidates.map((record) => [record.entry.id, record]));
+    for (const entry of byUse(candidates.map((record) => record.entry))) {
+      if (!this.#mayRemove(entry)) return;
+      this.#remove(entry, "least recently used");
+      this.#release(byEntry.get(entry.id)!.needs);
+    }
+  }
+
+  /** Takes back a record's needs and removes what no one else needs. */
+  #release(needs: Needs): void {
+    this.#count(needs, -1);
+    for (const id of [...needs.strong, ...needs.weak]) {
+      const entry = this.#left.get(id);
+      if (entry && !this.#isNeeded(id)) this.#remove(entry, "its records were removed");
+      else if (entry && this.#isCompanion(id) && this.#mayRemove(entry)) this.#remove(entry, "regenerable");
+    }
+  }
+
+  #mayRemove(entry: Entry): boolean {
+    return this.#cache > this.#input.maxBytes && entry.used < this.#input.usedBefore;
+  }
+
+  #remove(entry: Entry, reason: RemovalReason): void {
+    if (!this.#left.delete(entry.id)) return;
+    const { id, kind, name, bytes } = entry;
+    this.#removals.push({ id, kind, name, bytes, reason });
+    if (this.#isCache(entry)) this.#cache -= bytes;
+  }
+
+  /** Tagged images are not cache: however big they are, they leave room for it. */
+  #isCache(entry: Entry): boolean {
+    return !this.#input.images.strong.has(entry.id);
+  }
+
+  #isNeeded(id: EntryId): boolean {
+    return (this.#strong.get(id) ?? 0) > 0 || (this.#weak.get(id) ?? 0) > 0;
+  }
+
+  #isCompanion(id: EntryId): boolean {
+    return id.startsWith("blob.") && (this.#strong.get(id) ?? 0) === 0 && (this.#weak.get(id) ?? 0) > 0;
+  }
+
+  #count(needs: Needs, by: number): void {
+    for (const id of needs.strong) this.#strong.set(id, (this.#strong.get(id) ?? 0) + by);
+    for (const id of needs.weak) this.#weak.set(id, (this.#weak.get(id) ?? 0) + by);
+  }
+}
+
+function byUse(entries: readonly Entry[]): Entry[] {
+  return [...entries].sort((a, b) => a.used - b.used || (a.id < b.id ? -1 : 1));
+}

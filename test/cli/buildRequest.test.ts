@@ -1,0 +1,127 @@
+import { PassThrough } from "node:stream";
+import { describe, expect, test } from "vitest";
+import { type BuildOptions, makeBuildRequest } from "../../src/cli/commands/buildRequest.js";
+import type { BuildRequest } from "../../src/index.js";
+import { rejectionOf } from "./errors.js";
+
+const stream = new PassThrough();
+
+function make(options: BuildOptions, env: Record<string, string> = {}, stdin = ""): Promise<BuildRequest> {
+  return makeBuildRequest(".", options, {
+    env,
+    stdout: { stream, isTTY: false },
+    readStdin: async () => Buffer.from(stdin, "latin1"),
+  });
+}
+
+describe("the request of nacre build", () => {
+  test("without flags asks for nothing but the context", async () => {
+    const request = await make({});
+    expect(request).toEqual({
+      context: ".",
+      tags: [],
+      buildArgs: {},
+      buildContexts: {},
+      labels: {},
+      annotations: {},
+      noCache: false,
+      noCacheFilter: [],
+      outputs: [],
+      reproducible: false,
+    });
+  });
+
+  const rows: [string, BuildOptions, Partial<BuildRequest>][] = [
+    ["-f", { file: "sub/Dockerfile" }, { dockerfile: { kind: "file", path: "sub/Dockerfile" } }],
+    ["an empty -f", { file: "" }, { dockerfile: undefined }],
+    ["-t", { tag: ["hello", "r.example:5000/a/b:2"] }, { tags: ["hello:latest", "r.example:5000/a/b:2"] }],
+    ["--target", { target: "final" }, { target: "final" }],
+    ["--build-arg", { buildArg: ["A=1", "B=x=y", "C=", "A=2"] }, { buildArgs: { A: "2", B: "x=y", C: "" } }],
+    ["--build-context", { buildContext: ["base=oci-layout://x:1"] }, { buildContexts: { base: "oci-layout://x:1" } }],
+    ["--label", { label: ["a=b=c", "bare"] }, { labels: { a: "b=c", bare: "" } }],
+    ["--annotation", { annotation: ["a=1", "manifest:b=2"] }, { annotations: { a: "1", b: "2" } }],
+    ["an annotation with a colon", { annotation: ["org:x=1"] }, { annotations: { "org:x": "1" } }],
+    ["--platform", { platform: ["linux/arm64"] }, { platform: "linux/arm64" }],
+    ["--no-cache", { cache: false }, { noCache: true }],
+    ["--no-cache-filter", { cacheFilter: ["a,b", "c"] }, { noCacheFilter: ["a", "b", "c"] }],
+    ["--network", { network: "none" }, { network: "none" }],
+    ["--iidfile", { iidfile: "id" }, { iidFile: "id" }],
+    ["--metadata-file", { metadataFile: "m.json" }, { metadataFile: "m.json" }],
+    ["--reproducible", { reproducible: true }, { reproducible: true }],
+    ["--store", { store: "/s" }, { store: "/s" }],
+    ["--jobs", { jobs: "3" }, { jobs: 3 }],
+    ["-o type=image", { tag: ["a"], output: ["type=image,name=b"] }, { tags: ["a:latest", "b:latest"], outputs: [] }],
+    ["-o", { output: ["out"] }, { outputs: [{ type: "local", destination: { kind: "path", path: "out" } }] }],
+  ];
+  test.each(rows)("%s is passed on", async (_name, options, expected) => {
+    expect(await make(options)).toMatchObject(expected);
+  });
+
+  test("a build argument without value comes from the environment, and is left out where it is not there", async () => {
+    const request = await make({ buildArg: ["HOME_PAGE", "MISSING", "EMPTY"] }, { HOME_PAGE: "x", EMPTY: "" });
+    expect(request.buildArgs).toEqual({ HOME_PAGE: "x", EMPTY: "" });
+  });
+
+  test("an argument named __proto__ is an argument like others", async () => {
+    const request = await make({ buildArg: ["__proto__=x"] });
+    expect(Object.entries(request.buildArgs ?? {})).toEqual([["__proto__", "x"]]);
+  });
+
+  test("a Dockerfile from standard input keeps bytes that are not UTF-8", async () => {
+    const request = await make({ file: "-" }, {}, "FROM a\xff\n");
+    expect(request.dockerfile).toEqual({ kind: "text", text: "FROM a\udcff\n", name: "-" });
+  });
+
+  test("SOURCE_DATE_EPOCH is read from the environment", async () => {
+    expect((await make({}, { SOURCE_DATE_EPOCH: "1700000000" })).sourceDateEpoch).toBe(1_700_000_000);
+    expect((await make({}, { SOURCE_DATE_EPOCH: "0" })).sourceDateEpoch).toBe(0);
+    expect((await make({}, { SOURCE_DATE_EPOCH: "" })).sourceDateEpoch).toBeUndefined();
+  });
+
+  test.each(["yesterday", "1.5", "-1", "1e9", " 5", "999999999999"])(
+    "SOURCE_DATE_EPOCH=%s is refused",
+    async (text) => {
+      const error = await rejectionOf(() => make({}, { SOURCE_DATE_EPOCH: text }));
+      expect(error.code).toBe("USAGE");
+      expect(error.message).toContain("SOURCE_DATE_EPOCH");
+    },
+  );
+
+  const refused: [string, BuildOptions, string][] = [
+    ["a tag in upper case", { tag: ["Hello"] }, "lower case"],
+    ["a tag with a digest", { tag: [`a@sha256:${"0".repeat(64)}`] }, "digest"],
+    ["a build argument without name", { buildArg: ["=x"] }, "no name"],
+    ["a context without source", { buildContext: ["base"] }, "not key=value"],
+    ["an annotation without value", { annotation: ["a"] }, "not key=value"],
+    ["an annotation of an index", { annotation: ["index:a=1"] }, "single image"],
+    ["an annotation of one platform", { annotation: ["manifest[linux/amd64]:a=1"] }, "single image"],
+    ["a label without key", { label: ["=x"] }, "no key"],
+    ["two platforms", { platform: ["linux/amd64,linux/arm64"] }, "several platforms"],
+    ["two platform flags", { platform: ["linux/amd64", "linux/arm64"] }, "several platforms"],
+    ["a platform that is none", { platform: ["a b"] }, "not a platform"],
+    ["a network that is none", { network: "hots" }, "did you mean host?"],
+    ["no jobs", { jobs: "0" }, "--jobs"],
+    ["half a job", { jobs: "1.5" }, "--jobs"],
+    ["a remote Dockerfile", { file: "https://example.org/Dockerfile" }, "remote Dockerfile"],
+    ["two outputs to standard output", { output: ["-", "type=oci,dest=-"] }, "cannot both"],
+    ["quiet with an output to standard output", { output: ["-"], quiet: true }, "cannot both"],
+    ["progress=quiet with one", { output: ["-"], progress: "quiet" }, "cannot both"],
+  ];
+  test.each(refused)("%s is refused", async (_name, options, part) => {
+    const error = await rejectionOf(() => make(options));
+    expect(["USAGE", "REFERENCE_INVALID"]).toContain(error.code);
+    expect(`${error.message} ${error.hint}`).toContain(part);
+  });
+
+  test.each([
+    [undefined, "needs the path"],
+    ["-", "standard input"],
+    ["https://github.com/a/b.git", "remote contexts"],
+    ["git@github.com:a/b.git", "remote contexts"],
+  ])("the context %s is refused", async (context, part) => {
+    const sources = { env: {}, stdout: { stream, isTTY: false }, readStdin: async () => Buffer.alloc(0) };
+    const error = await rejectionOf(() => makeBuildRequest(context, {}, sources));
+    expect(error.code).toBe("USAGE");
+    expect(error.message).toContain(part);
+  });
+});

@@ -1,0 +1,98 @@
+"""The case files of testdata/conformance: reading one, and unpacking it into a folder that a builder can build.
+
+A case file NAME.txtar has header lines, then sections '-- name --' with the files of the context ('../name' lies
+beside the context). Header lines:
+
+  arg: K=V          a build argument                  label: K=V        an image label
+  target: STAGE     the stage to build                file: DOCKERFILE  its path in the context
+  flag: --X=Y       any other option of the command   differs: REASON   an intended difference: what Docker did is
+  context: NAME=DIR a named context; DIR lies beside                    recorded, but not demanded of nacre
+                    the context, or is oci-layout://base:TAG           (the case then only has to build or to fail)
+  fail: TEXT        the build fails, and Docker says TEXT
+  says: TEXT        nacre's output has TEXT           place: FILE:LINE  where nacre must place the error
+                                                      (default: where Docker places it)
+  oracle: hand      the result beside was written by hand, since Docker 28 lacks the feature
+  needs: TOOL …     tools without which the case cannot be set up ('root' for the superuser)
+  # text            a remark
+
+A section setup.sh is run by bash in the context folder, for what text cannot hold: modes, links, archives, odd names.
+"""
+import os
+import re
+import subprocess
+
+ENVIRONMENT = {"TAR_OPTIONS": "--mtime=@1700000000 --sort=name --owner=0 --group=0", "LC_ALL": "C.UTF-8"}
+
+
+def parse(file):
+    """Reads a case file: its options by name, and its sections in order."""
+    with open(file, encoding="utf-8", newline="") as f:
+        head, *parts = re.split(r"^-- (.+?) --\n", f.read(), flags=re.M)
+    case = {
+        "name": os.path.basename(file)[: -len(".txtar")],
+        "file": "Dockerfile", "target": None, "args": {}, "labels": {}, "contexts": {}, "flags": [],
+        "outcome": "ok", "fail": None, "says": [], "place": None, "differs": None, "oracle": "docker", "needs": [],
+    }  # fmt: skip
+    for line in head.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        key, _, value = (part.strip() for part in line.partition(":"))
+        name, _, setting = value.partition("=")
+        if key in ("arg", "label", "context"):
+            case[key + "s"][name] = setting
+        elif key == "flag":
+            case["flags"].append(value)
+        elif key == "says":
+            case["says"].append(value)
+        elif key == "needs":
+            case["needs"] += value.split()
+        elif key == "fail":
+            case["outcome"], case["fail"] = "fail", value
+        elif key in ("target", "file", "place", "differs", "oracle"):
+            case[key] = value
+        else:
+            raise SystemExit("%s: unknown header line: %s" % (file, line))
+    case["sections"] = list(zip(parts[::2], parts[1::2]))
+    return case
+
+
+def unpack(case, top):
+    """Makes the context of a case in the new folder `top`/context and returns the paths of context and Dockerfile."""
+    context = os.path.join(top, "context")
+    os.makedirs(context)
+    setup = ""
+    for path, body in case["sections"]:
+        if path == "setup.sh":
+            setup = body
+            continue
+        full = os.path.normpath(os.path.join(context, path))
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="utf-8", newline="") as f:
+            f.write(body)
+        os.chmod(full, 0o644)
+    for folder, dirs, _ in os.walk(top):
+        for d in dirs:
+            os.chmod(os.path.join(folder, d), 0o755)
+    if setup:
+        script = "umask 022\n" + setup
+        subprocess.run(["bash", "-eu", "-c", script], cwd=context, env={**os.environ, **ENVIRONMENT}, check=True)
+    return {"context": context, "dockerfile": os.path.join(context, case["file"])}
+
+
+def options(case, top, layout):
+    """The options of the build command, as `docker build` spells them. `layout(tag)` names a base of oci-layout://base:TAG."""
+    out = list(case["flags"])
+    if not any(flag.startswith("--platform") for flag in out):
+        out.append("--platform=linux/amd64")
+    for flag, pairs in (("--build-arg", case["args"]), ("--label", case["labels"])):
+        for name, value in pairs.items():
+            out += [flag, "%s=%s" % (name, value)]
+    for name, value in case["contexts"].items():
+        if value.startswith("oci-layout://base"):
+            value = layout(value.rpartition(":")[2])
+        else:
+            value = os.path.join(top, value)
+        out += ["--build-context", "%s=%s" % (name, value)]
+    if case["target"]:
+        out += ["--target", case["target"]]
+    return out

@@ -1,0 +1,101 @@
+/**
+ * Every case of testdata/conformance is built by nacre's command and compared with what Docker made of it: outcome, place
+ * of the error, config, history, and the flattened root file system with all metadata but times.
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import pLimit from "p-limit";
+import { afterAll, describe, type ExpectStatic, it } from "vitest";
+import { findTool, toolMissing } from "../setup/tools.js";
+import { type CaseResult, Oracle } from "./oracle.js";
+
+const cli = fileURLToPath(new URL("../../bin/nacre.js", import.meta.url));
+const corpus = fileURLToPath(new URL("../../testdata/conformance", import.meta.url));
+const names = readdirSync(corpus)
+  .filter((name) => name.endsWith(".txtar"))
+  .map((name) => basename(name, ".txtar"))
+  .sort();
+
+/** Builds that run at the same time. */
+const limit = pLimit(2);
+
+/** True if the case's `needs:` lines are met here. */
+function canRun(name: string): boolean {
+  const text = readFileSync(join(corpus, `${name}.txtar`), "utf8");
+  const needs = [...text.matchAll(/^needs: (.*)$/gm)].flatMap((match) => match[1]!.trim().split(/\s+/));
+  return needs.every((need) => (need === "root" ? process.getuid?.() === 0 : !toolMissing(need)));
+}
+
+describe.skipIf(toolMissing("python3") || toolMissing("bash"))("nacre builds what Docker builds", () => {
+  const scratch = mkdtempSync(join(tmpdir(), "nacre-conformance-"));
+  const oracle = new Oracle(findTool("python3")!);
+
+  afterAll(() => {
+    oracle.close();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  function nacre(...args: string[]): Promise<{ code: number | null; output: string }> {
+    const env: NodeJS.ProcessEnv = { ...process.env, NACRE_HOME: join(scratch, "store"), NO_COLOR: "1" };
+    delete env.SOURCE_DATE_EPOCH;
+    return new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, [cli, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+      let output = "";
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on("data", (chunk) => {
+          output += chunk;
+        });
+      }
+      child.on("error", reject);
+      child.on("close", (code) => resolve({ code, output }));
+    });
+  }
+
+  async function check(name: string, expect: ExpectStatic): Promise<void> {
+    const recorded: CaseResult = JSON.parse(readFileSync(join(corpus, `${name}.json`), "utf8"));
+    const top = join(scratch, name);
+    const found = await oracle.unpack(join(corpus, `${name}.txtar`), top, join(corpus, "base"));
+    const image = `${top}.image.tar`;
+    const { code, output } = await nacre(
+      ...["build", "--progress=plain", ...found.options, "-f", found.dockerfile],
+      ...["-o", `type=oci,dest=${image}`, found.context],
+    );
+    for (const text of found.says) expect(output).toContain(text);
+    expect(output, "no stack trace").not.toMatch(/^ {4}at .+:\d+:\d+\)?$/m);
+    if (found.outcome === "fail") {
+      expect(code, output).toBe(1);
+      const place = found.place ?? recorded.place;
+      if (place) expect(output).toMatch(new RegExp(`${place.replaceAll(".", "\\.")}(?!\\d)`));
+    } else {
+      expect(code, output).toBe(0);
+      const made = comparable(await oracle.read(image), found.differs);
+      expect(made).toEqual(comparable({ ...recorded, problems: [] }, found.differs));
+    }
+    rmSync(top, { recursive: true, force: true });
+    rmSync(image, { force: true });
+  }
+
+  for (const name of names) {
+    it.skipIf(!canRun(name)).concurrent(name, ({ expect }) => limit(() => check(name, expect)));
+  }
+
+  it("leaves a store in which every blob and reference is whole", async ({ expect }) => {
+    const { code, output } = await nacre("check");
+    expect(code, output).toBe(0);
+  });
+});
+
+/** A result without the kinds of things that the case declares as different, its files by path. */
+function comparable(result: CaseResult, differs: string | null): Record<string, unknown> {
+  const { fs = [], ...rest } = result;
+  const out: Record<string, unknown> = {
+    ...rest,
+    // The root's own metadata is in a layer only if a builder cares to write it.
+    fs: Object.fromEntries(fs.filter((entry) => entry.path !== ".").map((entry) => [entry.path, entry])),
+  };
+  for (const kind of differs?.split(":")[0]?.split(",") ?? []) delete out[kind.trim()];
+  return out;
+}

@@ -1,0 +1,29 @@
+"""Answers the conformance test over its standard streams, one JSON line each: cases are parsed and unpacked, and images
+are read, by the very code that recorded Docker's results.
+
+  {"unpack": FILE, "top": DIR, "base": DIR}  ->  the case, with "context", "dockerfile" and "options"
+  {"read": PATH}                             ->  the image
+Anything that goes wrong is answered with {"error": TEXT}."""
+import json
+import sys
+
+import case
+import image
+
+
+def answer(request):
+    if "read" in request:
+        return image.read(request["read"])
+    found = case.parse(request["unpack"])
+    found.update(case.unpack(found, request["top"]))
+    found["options"] = case.options(found, request["top"], lambda tag: "oci-layout://%s:%s" % (request["base"], tag))
+    del found["sections"]
+    return found
+
+
+for line in sys.stdin:
+    try:
+        reply = answer(json.loads(line))
+    except Exception as error:
+        reply = {"error": "%s: %s" % (type(error).__name__, error)}
+    print(json.dumps(reply), flush=True)

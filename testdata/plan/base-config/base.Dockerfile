@@ -1,0 +1,13 @@
+FROM scratch
+COPY f /f
+ENV A=1 Z=z
+LABEL a=b
+EXPOSE 80
+USER u
+VOLUME /v
+WORKDIR /w
+SHELL ["/bin/zsh","-c"]
+STOPSIGNAL 9
+HEALTHCHECK CMD ["true"]
+MAINTAINER base
+ENTRYPOINT ["e"]

@@ -1,0 +1,3 @@
+FROM scratch
+CMD ["c"]
+ENV X=1

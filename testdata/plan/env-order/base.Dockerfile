@@ -1,0 +1,3 @@
+FROM scratch
+ENV Z=z Y=y
+COPY f /f

@@ -1,0 +1,9 @@
+FROM scratch
+ENV A=1
+ONBUILD COPY --from=extra /g /g2
+ONBUILD ENV A=2 B=$A
+ONBUILD WORKDIR /t
+ONBUILD COPY <<EOF /h
+$A
+EOF
+CMD ["base"]
