@@ -65,6 +65,7 @@ function imageGroup(invocation: Invocation): Command {
 
 function versionCommand(invocation: Invocation): Command {
   return new Command("version")
+    .summary("print the version")
     .description("Print the version.")
     .action(() => print(invocation.stdout, [programVersion()]));
 }

@@ -38,7 +38,8 @@ export async function readCapabilities(
   if (paths.length === 0 || process.platform !== "linux") return { known: true, values: new Map() };
   const cwd = diskPath(root, "");
   // A working directory that is no UTF-8 cannot be given to spawn; its files then get absolute names.
-  const names = typeof cwd === "string" ? paths.map((path) => `./${path}`) : paths.map((path) => `${root.prefix}/${path}`);
+  const names =
+    typeof cwd === "string" ? paths.map((path) => `./${path}`) : paths.map((path) => `${root.prefix}/${path}`);
   const input = Buffer.from(`${names.join("\0")}\0`, "latin1");
   const args = ["-s", XARGS_BYTES, ...COMMAND.slice(0, -1), "--absolute-names", "--"];
   const run = await collect(command, args, typeof cwd === "string" ? cwd : "/", input, signal);
@@ -58,7 +59,9 @@ export function parseGetfattr(output: ByteString): Map<ByteString, ByteString> {
   let name: ByteString | undefined;
   for (const line of output.split("\n")) {
     if (line.startsWith("# file: ")) {
-      name = line.slice(8).replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+      name = line
+        .slice(8)
+        .replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
       continue;
     }
     const value = /^security\.capability=0x([0-9a-fA-F]*)$/.exec(line);

@@ -32,7 +32,7 @@ export interface LocalContextOptions {
   readonly clock?: (() => number) | undefined;
   readonly warn?: ((message: string) => void) | undefined;
   /** Called now and then while directories are looked at, with the number of names so far. */
-  readonly onScan?: ((names: number) => void) | undefined;
+  readonly onProgress?: ((names: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** What to run in place of xargs to ask for capabilities; for tests. */
   readonly xargs?: string | undefined;
@@ -204,7 +204,8 @@ export class LocalContext implements DigestingTree {
   }
 
   digest(node: TreeNode): string {
-    if (!this.hasDigest(node)) throw new NacreError("INTERNAL", `the digest of ${fromByteString(pathOf(node))} is not known yet`);
+    if (!this.hasDigest(node))
+      throw new NacreError("INTERNAL", `the digest of ${fromByteString(pathOf(node))} is not known yet`);
     return this.scanner.table.digestHex(this.#own(node).row);
   }
 
@@ -310,7 +311,8 @@ export class LocalContext implements DigestingTree {
     const { table } = this.scanner;
     const files: FileRow[] = [];
     const add = (directory: Directory, row: number, name: ByteString): void => {
-      if ((table.flags[row]! & wanted) !== wanted && typeOf(table.mode[row]!) === "file") files.push({ directory, row, name });
+      if ((table.flags[row]! & wanted) !== wanted && typeOf(table.mode[row]!) === "file")
+        files.push({ directory, row, name });
     };
     for (const node of nodes) {
       const own = this.#own(node);
@@ -337,7 +339,7 @@ export class LocalContext implements DigestingTree {
         else visit(directory, row, names[i]!);
       }
       if (!pacer.isDue()) continue;
-      this.#options.onScan?.(this.#scanned);
+      this.#options.onProgress?.(this.#scanned);
       await pacer.pause();
     }
   }

@@ -6,7 +6,7 @@
 import * as crypto from "node:crypto";
 import { type Digest, digestOfHex } from "../oci/digest.js";
 import type { ByteString } from "../support/bytes.js";
-import { sha256Hex } from "../support/hash.js";
+import { NacreError } from "../support/errors.js";
 import { DIGEST_BYTES, type Directory, FLAG, namesOf } from "./entryTable.js";
 import { deviceNumbers, typeOf } from "./fileTypes.js";
 import type { InodeKey, LinkedRow, LinkGroups } from "./linkGroups.js";
@@ -28,6 +28,7 @@ interface Selection {
 export class LocalDigester {
   readonly #scanner: Scanner;
   readonly #groups: LinkGroups;
+  readonly #writer = new ListWriter();
 
   constructor(scanner: Scanner, groups: LinkGroups) {
     this.#scanner = scanner;
@@ -38,11 +39,16 @@ export class LocalDigester {
   digest(row: number, name: ByteString, putList?: (bytes: Uint8Array) => Digest): Digest {
     const directory = this.#scanner.directoryAt(row);
     if (directory) return digestOfRaw(this.#directory(directory, this.#select(directory, putList)));
-    const writer = new ListWriter();
-    writer.start();
-    const selection = { linked: new Map(), touched: new Set<Directory>(), numbers: new Map(), putList, hasList: undefined };
-    writer.add({ ...this.#entry(row, name, selection), name: "" }, this.#rawDigest(row));
-    return digestOfRaw(this.#finish(writer, putList));
+    const selection = {
+      linked: new Map(),
+      touched: new Set<Directory>(),
+      numbers: new Map(),
+      putList,
+      hasList: undefined,
+    };
+    this.#writer.start();
+    this.#writer.add({ ...this.#entry(row, name, selection), name: "" }, this.#contentDigest(row));
+    return digestOfRaw(this.#finish(putList));
   }
 
   /** Hands over all lists below a row, except those that are kept already. */
@@ -88,21 +94,21 @@ export class LocalDigester {
     const { tree } = directory;
     if (plain && tree && (!selection.hasList || selection.hasList(digestOfRaw(tree)))) return tree;
     const below = this.#below(directory, selection);
-    const { table } = this.#scanner;
-    const writer = new ListWriter();
-    writer.start();
-    for (const { entry, digest } of below) writer.add(entry, digest);
-    const raw = this.#finish(writer, selection.putList);
+    // The lists below have been written by now, so one writer serves all.
+    this.#writer.start();
+    for (const { entry, digest } of below) this.#writer.add(entry, digest);
+    const raw = this.#finish(selection.putList);
     if (plain && !tree) {
-      // Files whose capability is not known count as having none, which the next build may find out otherwise.
-      if (this.#isSettled(directory)) directory.tree = raw;
+      directory.tree = raw;
       this.#scanner.dirty = true;
     }
-    void table;
     return raw;
   }
 
-  #below(directory: Directory, selection: Selection): { readonly entry: ListEntry; readonly digest: Uint8Array | undefined }[] {
+  #below(
+    directory: Directory,
+    selection: Selection,
+  ): { readonly entry: ListEntry; readonly digest: Uint8Array | undefined }[] {
     const { table } = this.#scanner;
     const below: { entry: ListEntry; digest: Uint8Array | undefined }[] = [];
     for (const [i, name] of namesOf(directory).entries()) {
@@ -110,7 +116,7 @@ export class LocalDigester {
       if (!table.isVisible(row)) continue;
       const child = this.#scanner.directoryAt(row);
       const entry = this.#entry(row, name, selection);
-      below.push({ entry, digest: child ? this.#directory(child, selection) : this.#rawDigest(row) });
+      below.push({ entry, digest: child ? this.#directory(child, selection) : this.#contentDigest(row) });
     }
     return below;
   }
@@ -147,12 +153,15 @@ export class LocalDigester {
     return number;
   }
 
-  #rawDigest(row: number): Buffer {
-    return this.#scanner.table.digests.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
+  #contentDigest(row: number): Buffer | undefined {
+    const { table } = this.#scanner;
+    if (typeOf(table.mode[row]!) !== "file") return undefined;
+    if (!table.has(row, FLAG.digest)) throw new NacreError("INTERNAL", "a file of the context has not been prepared");
+    return table.digests.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
   }
 
-  #finish(writer: ListWriter, putList: ((bytes: Uint8Array) => Digest) | undefined): Buffer {
-    const bytes = writer.finish();
+  #finish(putList: ((bytes: Uint8Array) => Digest) | undefined): Buffer {
+    const bytes = this.#writer.finish();
     putList?.(bytes);
     return crypto.createHash("sha256").update(bytes).digest();
   }

@@ -3,7 +3,15 @@ import * as fs from "node:fs";
 import type { ContentReader } from "../layer/fileTree.js";
 import type { ByteString } from "../support/bytes.js";
 import { CAPABILITY, type CapabilityAnswer, readCapabilities } from "./capabilities.js";
-import { CHUNK, descriptorReader, EMPTY_DIGEST, EMPTY_READER, type HashedContent, hashLarge, hashSmall } from "./contentReader.js";
+import {
+  CHUNK,
+  descriptorReader,
+  EMPTY_DIGEST,
+  EMPTY_READER,
+  type HashedContent,
+  hashLarge,
+  hashSmall,
+} from "./contentReader.js";
 import { type Directory, FLAG, forgetTree } from "./entryTable.js";
 import { changed, type DiskRoot, diskPath, type OpenFile, openRegular, unreadable } from "./fileSystem.js";
 import { S_IFMT, S_IFREG } from "./fileTypes.js";
@@ -100,7 +108,8 @@ export class LocalHasher {
       const open = this.#open(path);
       if (!open) throw changed(this.#options.root, path);
       try {
-        if (!table.isSame(file.row, open.stat)) this.#options.scanner.update(file.directory, file.row, file.name, open.stat, now);
+        if (!table.isSame(file.row, open.stat))
+          this.#options.scanner.update(file.directory, file.row, file.name, open.stat, now);
         const small = open.stat.size <= SMALL;
         const content = small
           ? hashSmall(open.descriptor, open.stat.size, this.#buffer)
@@ -144,7 +153,8 @@ export class LocalHasher {
     const { scanner } = this.#options;
     const { table } = scanner;
     if (!answer.known) {
-      if (!this.#warned) this.#options.warn(`file capabilities (${CAPABILITY}) of the build context are left out: ${answer.why}`);
+      if (!this.#warned)
+        this.#options.warn(`file capabilities (${CAPABILITY}) of the build context are left out: ${answer.why}`);
       this.#warned = true;
       return;
     }

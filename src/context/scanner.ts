@@ -8,14 +8,7 @@ import * as fs from "node:fs";
 import { type ByteString, isAscii } from "../support/bytes.js";
 import { errnoOf } from "../support/errors.js";
 import { type Directory, EntryTable, FLAG, forgetTree, namesOf, newDirectory, type StatValues } from "./entryTable.js";
-import {
-  type DiskRoot,
-  diskPath,
-  listNames,
-  readLink,
-  unreadable,
-  wholeSeconds,
-} from "./fileSystem.js";
+import { type DiskRoot, diskPath, listNames, readLink, unreadable, wholeSeconds } from "./fileSystem.js";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from "./fileTypes.js";
 import type { IgnoreMatcher, IgnoreState } from "./ignoreMatcher.js";
 import { type Granularity, granularityOf, isRacy, UNKNOWN_GRANULARITY } from "./timestamps.js";

@@ -50,7 +50,14 @@ const MAGIC = "NCL1";
 const OWNER = 1;
 const GROUP = 2;
 const CAPABILITY = 4;
-const LETTERS: Readonly<Record<FileType, number>> = { file: 102, dir: 100, symlink: 108, char: 99, block: 98, fifo: 112 };
+const LETTERS: Readonly<Record<FileType, number>> = {
+  file: 102,
+  dir: 100,
+  symlink: 108,
+  char: 99,
+  block: 98,
+  fifo: 112,
+};
 const TYPES = new Map(Object.entries(LETTERS).map(([type, letter]) => [letter, type as FileType]));
 
 /** Most bytes that an entry takes beside its name, target and capability. */
@@ -63,7 +70,7 @@ export class ListWriter {
 
   /** Begins a list. */
   start(): void {
-    this.#at = this.#buffer.latin1Write(MAGIC, 0);
+    this.#at = this.#buffer.write(MAGIC, 0, "latin1");
   }
 
   /**
@@ -113,7 +120,7 @@ export class ListWriter {
 
   #text(text: ByteString): void {
     this.#at = this.#buffer.writeUInt16BE(text.length, this.#at);
-    this.#at += this.#buffer.latin1Write(text, this.#at);
+    this.#at += this.#buffer.write(text, this.#at, "latin1");
   }
 
   #number(value: number): void {

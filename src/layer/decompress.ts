@@ -78,11 +78,8 @@ export async function* decompressStream(
 
 function decode(format: CompressionFormat, input: Source): AsyncIterable<Buffer> {
   if (format === "none") return input;
-  if (format === "gzip") return viaTransform(input, zlib.createGunzip({ chunkSize: CHUNK_SIZE }), format);
-  if (format === "zstd") {
-    const native = nativeZstd();
-    return native ? viaTransform(input, native, format) : viaJavaScript(input);
-  }
+  if (format === "gzip") return viaTransform(input, zlib.createGunzip({ chunkSize: CHUNK_SIZE }), format, noMore);
+  if (format === "zstd") return native.createZstdDecompress ? viaNativeZstd(input) : viaJavaScript(input);
   return viaTool(input, format);
 }
 
@@ -119,7 +116,7 @@ function bomb(why: string): NacreError {
 class Source implements AsyncIterable<Buffer> {
   readonly #iterator: AsyncIterator<Buffer>;
   readonly #meter: Meter;
-  #peeked: Buffer | undefined;
+  #unread: Buffer = NOTHING;
   #pending: Promise<IteratorResult<Buffer>> | undefined;
   #done = false;
   /** What the source itself threw. */
@@ -133,26 +130,24 @@ class Source implements AsyncIterable<Buffer> {
   /** The first bytes, at least `length` unless the source has fewer; they will be read again. */
   async peek(length: number): Promise<Buffer> {
     const parts: Buffer[] = [];
-    let have = 0;
-    while (have < length) {
+    for (let have = 0; have < length; ) {
       const chunk = await this.#next();
       if (chunk === undefined) break;
       parts.push(chunk);
       have += chunk.length;
     }
-    this.#peeked = Buffer.concat(parts);
-    return this.#peeked;
+    const head = Buffer.concat(parts);
+    this.unread(head);
+    return head;
+  }
+
+  /** Puts bytes back in front of what is still to be read. */
+  unread(bytes: Buffer): void {
+    this.#unread = bytes;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
-    if (this.#peeked && this.#peeked.length > 0) {
-      this.#meter.input += this.#peeked.length;
-      yield this.#peeked;
-    }
-    for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) {
-      this.#meter.input += chunk.length;
-      if (chunk.length > 0) yield chunk;
-    }
+    for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) yield chunk;
   }
 
   /** Tells the source that nobody reads on. A read that is under way is not waited for: it may take forever. */
@@ -164,8 +159,22 @@ class Source implements AsyncIterable<Buffer> {
     else await closing;
   }
 
+  /** The next bytes, never none. */
   async #next(): Promise<Buffer | undefined> {
-    if (this.#done) return undefined;
+    if (this.#unread.length > 0) {
+      const chunk = this.#unread;
+      this.#unread = NOTHING;
+      return chunk;
+    }
+    while (!this.#done) {
+      const chunk = await this.#pull();
+      this.#meter.input += chunk.length;
+      if (chunk.length > 0) return chunk;
+    }
+    return undefined;
+  }
+
+  async #pull(): Promise<Buffer> {
     try {
       this.#pending = this.#iterator.next();
       const result = await this.#pending;
@@ -178,19 +187,29 @@ class Source implements AsyncIterable<Buffer> {
       this.#pending = undefined;
     }
     this.#done = true;
-    return undefined;
+    return NOTHING;
   }
 }
 
-/** zstd as Node has it since 22.15 and 23.8, limited in its window; undefined elsewhere. */
-function nativeZstd(): Transform | undefined {
-  const { createZstdDecompress, constants } = zlib as {
-    createZstdDecompress?: (options: object) => Transform;
-    constants: { readonly ZSTD_d_windowLogMax?: number };
-  };
-  if (!createZstdDecompress || constants.ZSTD_d_windowLogMax === undefined) return undefined;
+const NOTHING = Buffer.alloc(0);
+
+/** What Node has of zstd since 22.15 and 23.8, and older versions have not. */
+const native = zlib as {
+  readonly createZstdDecompress?: (options: object) => Transform;
+  readonly constants: { readonly ZSTD_d_windowLogMax?: number };
+};
+
+function createNativeZstd(): Transform {
   const windowLog = Math.log2(MAX_ZSTD_WINDOW);
-  return createZstdDecompress({ chunkSize: CHUNK_SIZE, params: { [constants.ZSTD_d_windowLogMax]: windowLog } });
+  const params = { [native.constants.ZSTD_d_windowLogMax!]: windowLog };
+  return native.createZstdDecompress!({ chunkSize: CHUNK_SIZE, params });
+}
+
+/** Node's decoder stops after a frame: the next one gets a new decoder. */
+async function* viaNativeZstd(input: Source): AsyncGenerator<Buffer> {
+  while ((await input.peek(1)).length > 0) {
+    yield* viaTransform(input, createNativeZstd(), "zstd", (rest) => input.unread(rest));
+  }
 }
 
 async function* viaJavaScript(input: Source): AsyncGenerator<Buffer> {
@@ -199,12 +218,19 @@ async function* viaJavaScript(input: Source): AsyncGenerator<Buffer> {
   decoder.end();
 }
 
-async function* viaTransform(input: Source, transform: Transform, format: CompressionFormat): AsyncGenerator<Buffer> {
-  const feeding = feed(input, transform, () => (transform as { bytesWritten?: number }).bytesWritten);
+/** @param onRest gets what follows the end of the decoder's stream, see {@link feed} */
+async function* viaTransform(
+  input: Source,
+  transform: Transform,
+  format: CompressionFormat,
+  onRest: (rest: Buffer) => void,
+): AsyncGenerator<Buffer> {
+  const feeding = feed(input, transform, onRest);
   feeding.catch((error: unknown) => transform.destroy(error as Error));
   try {
     yield* transform as AsyncIterable<Buffer>;
     await feeding;
+    if (onRest === noMore) for await (const chunk of input) noMore(chunk);
   } catch (error) {
     if (input.failure !== undefined) throw input.failure;
     throw isNacreError(error) ? error : damaged(format, reasonOf(error), error);
@@ -213,26 +239,28 @@ async function* viaTransform(input: Source, transform: Transform, format: Compre
   }
 }
 
+/** Behind the end of a gzip stream there may be zeros, as tapes' blocks are filled up with, and nothing else. */
+function noMore(rest: Buffer): void {
+  if (rest.some((byte) => byte !== 0)) throw damaged("gzip", "there is something behind its end");
+}
+
 /**
- * Writes all of the input. A decoder that takes less than it was given has seen the end of its stream: only zeros may
- * follow, as tape blocks are filled up with.
- * @param consumed how many bytes the decoder has taken so far
+ * Writes the input, all of it or up to where the decoder has seen the end of its stream.
+ * @param onRest gets the bytes that were read but not taken
  */
-async function feed(input: Source, target: Writable, consumed: () => number | undefined): Promise<void> {
+async function feed(input: Source, target: Writable, onRest: (rest: Buffer) => void): Promise<void> {
   let written = 0;
-  let ended = false;
   for await (const chunk of input) {
-    let rest = chunk;
-    if (!ended) {
-      if (!(await writeTo(target, chunk))) return;
-      written += chunk.length;
-      const left = written - (consumed() ?? written);
-      ended = left > 0;
-      rest = chunk.subarray(chunk.length - left);
+    if (!(await writeTo(target, chunk))) return;
+    written += chunk.length;
+    // Decoders of node:zlib say how much they took; other programs take all.
+    const { bytesWritten = written } = target as { bytesWritten?: number };
+    if (bytesWritten < written) {
+      onRest(chunk.subarray(chunk.length - (written - bytesWritten)));
+      return;
     }
-    if (ended && rest.some((byte) => byte !== 0)) throw damaged("compressed", "there is something behind its end");
   }
-  if (!ended) target.end();
+  target.end();
 }
 
 /** @returns false if the target is gone */
@@ -259,7 +287,7 @@ async function* viaTool(input: Source, format: "xz" | "bzip2"): AsyncGenerator<B
   const complaint = collect(child.stderr);
   // A program that has seen enough closes its input; its exit code tells why.
   child.stdin.on("error", () => {});
-  const feeding = feed(input, child.stdin, () => undefined);
+  const feeding = feed(input, child.stdin, noMore);
   feeding.catch(() => child.kill("SIGKILL"));
   try {
     yield* child.stdout as AsyncIterable<Buffer>;

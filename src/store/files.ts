@@ -48,7 +48,8 @@ export function readFrom(fd: number, size: number): Buffer {
 /** A descriptor for reading, or undefined if the file does not exist. */
 export function openIfThere(path: string): number | undefined {
   try {
-    return fs.openSync(path, fs.constants.O_RDONLY);
+    // Non-blocking, so that a pipe in the place of a file cannot stop us; for files it means nothing.
+    return fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0));
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -55,7 +55,7 @@ export function storeUsage(store: Store): StoreUsage {
   let known = 0;
   for (const { id, kind, name, bytes } of entries.values()) {
     const isCompanion =
-      kind === "blob" && store.layers.notedBlobs(digestOfHex(name)).length > 0 && !needed.strong.has(id);
+      kind === "blob" && store.layerBlobs(digestOfHex(name)).length > 1 && !needed.strong.has(id);
     add(tallies[isCompanion ? "companions" : KIND_TALLY[kind]], 1, bytes);
     if (needed.strong.has(id)) add(tallies.images, 1, bytes);
     known += bytes;

@@ -2,17 +2,16 @@
  * Every case of testdata/conformance is built by nacre's command and compared with what Docker made of it: outcome, place
  * of the error, config, history, and the flattened root file system with all metadata but times.
  */
-import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pLimit from "p-limit";
 import { afterAll, describe, type ExpectStatic, it } from "vitest";
+import { runNacre } from "../setup/nacre.js";
 import { findTool, toolMissing } from "../setup/tools.js";
 import { type CaseResult, Oracle } from "./oracle.js";
 
-const cli = fileURLToPath(new URL("../../bin/nacre.js", import.meta.url));
 const corpus = fileURLToPath(new URL("../../testdata/conformance", import.meta.url));
 const names = readdirSync(corpus)
   .filter((name) => name.endsWith(".txtar"))
@@ -38,21 +37,7 @@ describe.skipIf(toolMissing("python3") || toolMissing("bash"))("nacre builds wha
     rmSync(scratch, { recursive: true, force: true });
   });
 
-  function nacre(...args: string[]): Promise<{ code: number | null; output: string }> {
-    const env: NodeJS.ProcessEnv = { ...process.env, NACRE_HOME: join(scratch, "store"), NO_COLOR: "1" };
-    delete env.SOURCE_DATE_EPOCH;
-    return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [cli, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
-      let output = "";
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.on("data", (chunk) => {
-          output += chunk;
-        });
-      }
-      child.on("error", reject);
-      child.on("close", (code) => resolve({ code, output }));
-    });
-  }
+  const nacre = (...args: string[]) => runNacre(join(scratch, "store"), args);
 
   async function check(name: string, expect: ExpectStatic): Promise<void> {
     const recorded: CaseResult = JSON.parse(readFileSync(join(corpus, `${name}.json`), "utf8"));

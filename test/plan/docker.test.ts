@@ -170,14 +170,16 @@ describe("what Docker refuses is refused", () => {
   });
 });
 
-/** Labels of the images that files come from; an image without layers is none. */
+/** Labels of the images that files come from; an image without layers is none, and contexts are shown otherwise. */
 function shownBases({ bases, stages, steps }: Plan): readonly string[] {
   const states = [
     ...stages.map(({ base }) => base),
     ...steps.flatMap((step) => (step.kind === "copy" ? step.from : [])),
   ];
   const used = new Set(states.flatMap((state) => (state.kind === "image" ? [state.base] : [])));
-  return [...bases.values()].filter(({ key }) => used.has(key)).map(({ label }) => label);
+  return [...bases.values()]
+    .filter(({ key, context }) => used.has(key) && context === undefined)
+    .map(({ label }) => label);
 }
 
 function failure(work: () => unknown): NacreError {

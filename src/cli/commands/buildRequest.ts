@@ -20,8 +20,8 @@ export interface BuildOptions {
   readonly platform?: readonly string[];
   /** False for `--no-cache` (commander's spelling of a negated flag). */
   readonly cache?: boolean;
-  /** Values of `--no-cache-filter`, likewise. */
-  readonly cacheFilter?: readonly string[];
+  /** Values of `--no-cache-filter`, likewise; `true` where it is not given. */
+  readonly cacheFilter?: readonly string[] | true;
   readonly network?: string;
   readonly output?: readonly string[];
   readonly iidfile?: string;
@@ -61,7 +61,7 @@ export async function makeBuildRequest(
     annotations: annotations(options.annotation ?? []),
     platform: platformOf(options.platform ?? []),
     noCache: options.cache === false,
-    noCacheFilter: (options.cacheFilter ?? []).flatMap((stages) => stages.split(",")).filter((stage) => stage !== ""),
+    noCacheFilter: stagesOf(options.cacheFilter),
     network: networkOf(options.network),
     outputs,
     iidFile: options.iidfile,
@@ -160,6 +160,12 @@ function pairs(flag: string, given: readonly string[]): Record<string, string> {
 function split(text: string): [string, string | undefined] {
   const equals = text.indexOf("=");
   return equals < 0 ? [text, undefined] : [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+/** Stage names, which may be separated by commas too. */
+function stagesOf(given: readonly string[] | true | undefined): string[] {
+  if (given === undefined || given === true) return [];
+  return given.flatMap((stages) => stages.split(",")).filter((stage) => stage !== "");
 }
 
 function platformOf(given: readonly string[]): string | undefined {

@@ -3,9 +3,12 @@ import { type Command, Option } from "commander";
 import { NacreError } from "../../support/errors.js";
 import { nearest } from "../../support/suggest.js";
 
-/** Gathers the values of a flag that may be repeated. */
-export function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
-  return [...(previous ?? []), value];
+/**
+ * Gathers the values of a flag that may be repeated.
+ * @param previous what there is so far; for flags that begin with `--no-` commander starts with `true`
+ */
+export function collect(value: string, previous: readonly string[] | boolean | undefined): readonly string[] {
+  return Array.isArray(previous) ? [...previous, value] : [value];
 }
 
 /** Options of every command by attribute name. */
