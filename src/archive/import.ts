@@ -36,8 +36,9 @@ export interface ImportOptions {
   readonly platform?: Platform | undefined;
   /** Take all platforms, and the image index itself. */
   readonly allPlatforms?: boolean | undefined;
-  /** Called before each blob. */
-  readonly onBlob?: ((digest: Digest | undefined, what: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with bytes of layers read since the last call. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /** An image now in the store. */
@@ -147,14 +148,13 @@ class Importer {
   }
 
   async #dockerLayer(path: string, diffId: Digest): Promise<Descriptor> {
-    this.#options.onBlob?.(diffId, `layer ${path}`);
     const compression = sniffCompression(await head(this.#files.open(path)));
     if (compression === "none" || compression === "gzip" || compression === "zstd") {
       const mediaType = layerType(compression);
-      return (await storeLayer(this.#store, this.#files.open(path), undefined, mediaType, diffId)).descriptor;
+      return (await storeLayer(this.#store, this.#open(path), undefined, mediaType, diffId)).descriptor;
     }
     // OCI has no media types for other compressions: such layers are kept unpacked.
-    const plain = decompressStream(this.#files.open(path));
+    const plain = decompressStream(this.#open(path));
     return (await storeLayer(this.#store, plain, undefined, OCI_LAYER, diffId)).descriptor;
   }
 
@@ -199,10 +199,9 @@ class Importer {
   }
 
   async #layer(descriptor: Descriptor, diffId: Digest): Promise<void> {
-    this.#options.onBlob?.(descriptor.digest, "layer");
     const known = this.#store.layerBlobs(diffId).some(({ digest }) => digest === descriptor.digest);
     if (known && this.#store.blobSize(descriptor.digest) === descriptor.size && this.#store.hasIndex(diffId)) return;
-    await storeLayer(this.#store, this.#files.open(blobPath(descriptor)), descriptor, descriptor.mediaType, diffId);
+    await storeLayer(this.#store, this.#open(blobPath(descriptor)), descriptor, descriptor.mediaType, diffId);
   }
 
   async #copy(descriptor: Descriptor): Promise<void> {
@@ -210,7 +209,7 @@ class Importer {
     const blob = this.#store.createBlob();
     try {
       let size = 0;
-      for await (const chunk of this.#files.open(blobPath(descriptor))) {
+      for await (const chunk of this.#open(blobPath(descriptor))) {
         blob.write(chunk);
         size += chunk.length;
       }
@@ -229,6 +228,15 @@ class Importer {
     if (bytes.length !== descriptor.size) throw wrongBytes(this.#files, descriptor, `${bytes.length} bytes`);
     if (found !== descriptor.digest) throw wrongBytes(this.#files, descriptor, `the digest ${found}`);
     return bytes;
+  }
+
+  async *#open(path: string): AsyncIterable<Buffer> {
+    const { signal, onProgress } = this.#options;
+    for await (const chunk of this.#files.open(path)) {
+      if (signal?.aborted) throw new NacreError("CANCELLED", `stopped while ${this.#files.name} was being read`);
+      yield chunk;
+      onProgress?.(chunk.length);
+    }
   }
 
   #platform(): Platform {

@@ -2,8 +2,6 @@
 import { resolve } from "node:path";
 import { readIgnoreFile } from "../context/ignoreFile.js";
 import { type LocalContext, openLocalContext } from "../context/local.js";
-import type { FileTree, TreeNode } from "../layer/fileTree.js";
-import { walkTree } from "../layer/fileTree.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import type { NamedContext } from "./bases.js";
@@ -15,6 +13,7 @@ export class Contexts {
   readonly #named: ReadonlyMap<string, NamedContext>;
   readonly #opened = new Map<string, Promise<LocalContext>>();
   readonly #contexts = new Map<string, LocalContext>();
+  readonly #loading = new Map<string, Vertex>();
 
   constructor(session: Session, named: ReadonlyMap<string, NamedContext>) {
     this.#session = session;
@@ -34,25 +33,18 @@ export class Contexts {
     return opened;
   }
 
-  /** All regular files of an opened context. */
-  files(name: string): TreeNode[] {
-    const context: FileTree | undefined = this.#contexts.get(name);
-    const files: TreeNode[] = [];
-    if (context) {
-      walkTree(context, context.root, (node) => {
-        if (node.type === "file") files.push(node);
-        return true;
-      });
-    }
-    return files;
+  /** Shows how many bytes of a context have been hashed. */
+  hashProgress(name: string): (bytes: number) => void {
+    return (bytes) => this.#loading.get(name)?.progress(bytes, undefined, "bytes");
   }
 
-  /** Runs work that may hash files of the context, showing how far it is. */
-  hashing<T>(name: string, work: (onProgress: (bytes: number) => void) => Promise<T>): Promise<T> {
-    const label = name === "" ? "[internal] load build context" : `[internal] load context ${name}`;
-    return this.#session.vertex(`internal:hash ${name}`, label, (vertex) =>
-      work((bytes) => vertex.progress(bytes, undefined, "bytes")),
-    );
+  /** All steps are keyed: nothing more is read to know the contexts. */
+  endLoading(error?: unknown): void {
+    for (const vertex of this.#loading.values()) {
+      if (error === undefined) vertex.end("done");
+      else vertex.fail(error);
+    }
+    this.#loading.clear();
   }
 
   /** Keeps what has been learnt of the files for the next build. */
@@ -68,18 +60,18 @@ export class Contexts {
     }
     const root = named?.kind === "directory" ? named.path : resolve(session.request.context);
     const ignore = named?.kind === "directory" ? readIgnoreFile({ root }) : session.ignore;
-    const label = name === "" ? "[internal] scan build context" : `[internal] scan context ${name}`;
-    return session.vertex(`internal:scan ${name}`, label, async (vertex: Vertex) => {
-      const context = await openLocalContext({
-        root,
-        ignore,
-        statCache: session.store.statPath(sha256Hex(`context ${root} ${session.request.context}`)),
-        warn: (message: string) => session.warn({ rule: "Context", message }),
-        signal: session.signal,
-        onProgress: (files: number) => vertex.progress(files, undefined, "files"),
-      });
-      this.#contexts.set(name, context);
-      return context;
+    const label = name === "" ? "[internal] load build context" : `[internal] load context ${name}`;
+    const vertex = session.begin(`internal:context ${name}`, label);
+    this.#loading.set(name, vertex);
+    const context = await openLocalContext({
+      root,
+      ignore,
+      statCache: session.store.statPath(sha256Hex(`context ${root}`)),
+      warn: (message: string) => session.warn({ rule: "Context", message }),
+      signal: session.signal,
+      onProgress: (files: number) => vertex.progress(files, undefined, "files"),
     });
+    this.#contexts.set(name, context);
+    return context;
   }
 }

@@ -45,7 +45,13 @@ export class Keyer {
 
   /** Keys all steps; every step comes after its inputs. */
   async keyAll(): Promise<void> {
-    for (const step of this.#plan.steps) this.keyed.push(await placed(step.place, this.#key(step)));
+    try {
+      for (const step of this.#plan.steps) this.keyed.push(await placed(step.place, this.#key(step)));
+      this.#contexts.endLoading();
+    } catch (error) {
+      this.#contexts.endLoading(error);
+      throw error;
+    }
   }
 
   async #key(step: Step): Promise<KeyedStep> {
@@ -64,9 +70,7 @@ export class Keyer {
     if (step.sources.length === 0) return { kind: "context", words: [] };
     const context = await this.#contexts.open(step.from.name);
     const modeOf = step.chmod === undefined ? undefined : parseChmod(step.chmod).apply;
-    return this.#contexts.hashing(step.from.name, (onProgress) =>
-      contextSources(step, context, modeOf, undefined, onProgress),
-    );
+    return contextSources(step, context, modeOf, undefined, this.#contexts.hashProgress(step.from.name));
   }
 
   async #identity(state: FileState): Promise<InputIdentity> {
@@ -90,7 +94,7 @@ export class Keyer {
     let digest = this.#treeDigests.get(name);
     if (digest === undefined) {
       const context = await this.#contexts.open(name);
-      await this.#contexts.hashing(name, (onProgress) => context.prepare(this.#contexts.files(name), onProgress));
+      await context.prepare([context.root], this.#contexts.hashProgress(name));
       digest = treeDigest(context, context.root, {});
       this.#treeDigests.set(name, digest);
     }

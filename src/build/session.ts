@@ -67,59 +67,66 @@ export class Session {
 
   /** Runs a piece of work between its `start` and `end` events. */
   async vertex<T>(id: string, name: string, work: (vertex: Vertex) => Promise<T>): Promise<T> {
-    this.checkCancelled();
-    this.#send({ type: "start", id, name, time: this.now() });
-    const vertex = new Vertex(
-      id,
-      (event) => this.#send(event),
-      () => this.now(),
-    );
+    const vertex = this.begin(id, name);
     try {
       const result = await work(vertex);
-      this.#end(id, vertex.outcome);
+      vertex.end("done");
       return result;
     } catch (error) {
-      const cancelled = this.signal?.aborted === true;
-      this.#end(id, cancelled ? "cancelled" : "error", error instanceof Error ? error.message : String(error));
+      vertex.fail(error);
       throw error;
     }
   }
 
-  #end(id: string, outcome: Outcome, error?: string): void {
-    this.#send({ type: "end", id, outcome, ...(error === undefined ? {} : { error }), time: this.now() });
+  /** Begins a piece of work that the caller ends. @throws NacreError CANCELLED */
+  begin(id: string, name: string): Vertex {
+    this.checkCancelled();
+    this.send({ type: "start", id, name, time: this.now() });
+    return new Vertex(id, this);
   }
 
-  #send(event: NacreEvent): void {
+  /** Tells of a step that the cache answers. */
+  cached(id: string, name: string): void {
+    this.begin(id, name).end("cached");
+  }
+
+  /** Sends an event on. */
+  send(event: NacreEvent): void {
     this.#emit(event);
   }
 }
 
 /** A piece of work that is going on. */
 export class Vertex {
-  readonly id: string;
-  /** How it will have ended if nothing fails. */
-  outcome: Outcome = "done";
-  readonly #send: Emit;
-  readonly #now: () => number;
+  readonly #id: string;
+  readonly #session: Session;
+  #ended = false;
 
-  constructor(id: string, send: Emit, now: () => number) {
-    this.id = id;
-    this.#send = send;
-    this.#now = now;
+  constructor(id: string, session: Session) {
+    this.#id = id;
+    this.#session = session;
   }
 
   progress(current: number, total: number | undefined, unit: "bytes" | "files"): void {
-    this.#send({
-      type: "progress",
-      id: this.id,
-      current,
-      ...(total === undefined ? {} : { total }),
-      unit,
-      time: this.#now(),
-    });
+    const known = total === undefined ? {} : { total };
+    this.#session.send({ type: "progress", id: this.#id, current, ...known, unit, time: this.#session.now() });
   }
 
   log(text: string): void {
-    this.#send({ type: "log", id: this.id, text, time: this.#now() });
+    this.#session.send({ type: "log", id: this.#id, text, time: this.#session.now() });
+  }
+
+  /** Ends the work; only the first end counts. */
+  end(outcome: Outcome, error?: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const failure = error === undefined ? {} : { error };
+    this.#session.send({ type: "end", id: this.#id, outcome, ...failure, time: this.#session.now() });
+  }
+
+  /** Ends the work with a failure, or as cancelled where that is why it failed. */
+  fail(error: unknown): void {
+    if (this.#session.signal?.aborted) this.end("cancelled");
+    else this.end("error", error instanceof Error ? error.message : String(error));
   }
 }

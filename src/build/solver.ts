@@ -117,12 +117,7 @@ export class Solver {
   async #solveStep(keyed: KeyedStep): Promise<SolvedStep> {
     const { step, key } = keyed;
     const record = this.#lookup(keyed);
-    if (record) {
-      return this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
-        vertex.outcome = "cached";
-        return this.#answer(step, record);
-      });
-    }
+    if (record) return this.#answer(step, record);
     // Inputs are solved outside the limit: a step that waits for others must not keep them from running.
     const [parent, from] = await Promise.all([
       this.#parentTree(step),
@@ -155,6 +150,7 @@ export class Solver {
   }
 
   #answer(step: Step, record: StepRecord): SolvedStep {
+    this.#session.cached(`step:${step.id}`, step.label);
     for (const warning of record.warnings) this.#session.warn({ ...warning, place: step.place });
     this.#reports.push({ label: step.label, outcome: "cached", duration: 0, layer: record.layer });
     return solvedOf(record);
@@ -236,11 +232,11 @@ export class Solver {
     const record = this.#session.request.noCache
       ? undefined
       : findRecord(this.#session.store, this.#session.lease, key);
+    if (record) {
+      this.#session.cached(`internal:tree ${name}`, label);
+      return solvedOf(record);
+    }
     return this.#session.vertex(`internal:tree ${name}`, label, async (vertex) => {
-      if (record) {
-        vertex.outcome = "cached";
-        return solvedOf(record);
-      }
       const started = performance.now();
       const context = await this.#contexts.open(name);
       const layer = await composeTree(context, this.#environment(undefined, await this.#open.tree([]), vertex, []));
@@ -264,11 +260,7 @@ export class Solver {
       const { step } = keyed;
       if (this.#solved.has(step.id)) continue;
       const record = this.#lookup(keyed);
-      if (!record) continue;
-      await this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
-        vertex.outcome = "cached";
-        this.#answer(step, record);
-      });
+      if (record) this.#answer(step, record);
     }
   }
 }

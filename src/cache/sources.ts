@@ -23,10 +23,8 @@ export async function contextSources(
   onProgress?: (bytes: number) => void,
 ): Promise<SourceIngredients> {
   const words = step.sources.map((word) => selectSources(context, word));
-  await context.prepare(
-    words.flatMap((matches) => filesBelow(context, matches)),
-    onProgress,
-  );
+  const nodes = words.flatMap((matches) => matches.map(({ node }) => node));
+  await context.prepare(nodes, onProgress);
   const exclude = step.exclude.length === 0 ? undefined : excludeFilter(step.exclude);
   const keyed = words.map((matches) => ({
     matches: matches.map(({ name, node }): SourceIngredient => {
@@ -40,17 +38,6 @@ export async function contextSources(
     shared: sharedInodes(context, matches),
   }));
   return { kind: "context", words: keyed };
-}
-
-function filesBelow(tree: FileTree, matches: readonly SelectedSource[]): TreeNode[] {
-  const files: TreeNode[] = [];
-  for (const { node } of matches) {
-    walkTree(tree, node, (below) => {
-      if (below.type === "file") files.push(below);
-      return true;
-    });
-  }
-  return files;
 }
 
 /** Hard links between different matches of one word: the layer keeps them, and no digest of a single match tells of them. */

@@ -11,7 +11,7 @@ import { toByteString } from "../support/bytes.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { TarScanner } from "../tar/scan.js";
 import { type CopyRules, directoryDefaults } from "./copy.js";
-import { contentOf, metaOf, type OutNode, type OutTree } from "./outTree.js";
+import { metaOf, type OutMeta, type OutNode, type OutTree, TreeContent } from "./outTree.js";
 
 /** An archive, unpacked into a temporary file. */
 export interface UnpackedArchive {
@@ -104,12 +104,7 @@ function extractChildren(
   }
 }
 
-function leafMeta(
-  archive: LayerTree,
-  node: MergedNode,
-  rules: CopyRules,
-  inodes: Map<unknown, object>,
-): NonNullable<OutNode["meta"]> {
+function leafMeta(archive: LayerTree, node: MergedNode, rules: CopyRules, inodes: Map<unknown, object>): OutMeta {
   let inode: object | undefined;
   if (node.inode !== undefined) {
     inode = inodes.get(node.inode) ?? {};
@@ -119,7 +114,7 @@ function leafMeta(
     ...metaOf(node),
     ...rules.owner,
     inode,
-    content: node.type === "file" ? contentOf(archive, node) : undefined,
+    content: node.type === "file" ? new TreeContent(archive, node) : undefined,
   };
 }
 

@@ -5,10 +5,10 @@
  */
 import { closeSync, rmSync } from "node:fs";
 import { excludeFilter } from "../context/exclude.js";
-import { type SelectedSource, selectSources } from "../context/select.js";
+import { selectSources } from "../context/select.js";
 import { isNumericOwner, readAccounts, resolveOwner } from "../image/users.js";
 import { createSink } from "../layer/chunkSink.js";
-import { type FileTree, type TreeNode, walkTree } from "../layer/fileTree.js";
+import type { FileTree } from "../layer/fileTree.js";
 import { LayerWriter, type WrittenLayer } from "../layer/layerWriter.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, InlineFile, WorkdirStep } from "../plan/graph.js";
@@ -76,7 +76,7 @@ export async function composeTree(tree: FileTree, env: ComposeEnv): Promise<Writ
   const out = new OutTree(env.parent);
   const rules = { owner: undefined, chmod: undefined, destination: "/", now: env.now };
   const matches = [{ name: "", node: tree.root }];
-  await tree.prepare(filesBelow(tree, matches));
+  await tree.prepare([tree.root]);
   copyInto(out, { tree, matches }, rules);
   return writeLayer(out, env);
 }
@@ -91,7 +91,7 @@ async function copyWord(
   archives: UnpackedArchive[],
 ): Promise<void> {
   const matches = selectSources(from, word);
-  await from.prepare(filesBelow(from, matches));
+  await from.prepare(matches.map(({ node }) => node));
   if (step.keyword === "COPY" || step.unpack === false) {
     copyInto(out, { tree: from, matches }, rules);
     return;
@@ -105,17 +105,6 @@ async function copyWord(
       copyInto(out, { tree: from, matches: [match] }, rules);
     }
   }
-}
-
-function filesBelow(tree: FileTree, matches: readonly SelectedSource[]): TreeNode[] {
-  const files: TreeNode[] = [];
-  for (const match of matches) {
-    walkTree(tree, match.node, (node) => {
-      if (node.type === "file") files.push(node);
-      return true;
-    });
-  }
-  return files;
 }
 
 /** A heredoc is a file of its own: 0644, root's, then the flags. */

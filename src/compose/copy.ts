@@ -7,7 +7,16 @@ import type { SelectedSource } from "../context/select.js";
 import type { FileTree, TreeNode } from "../layer/fileTree.js";
 import type { ModeChange } from "../plan/chmod.js";
 import { type ByteString, toByteString } from "../support/bytes.js";
-import { conflict, contentOf, type DirectoryDefaults, metaOf, type OutNode, type OutTree, outPath } from "./outTree.js";
+import {
+  conflict,
+  type DirectoryDefaults,
+  metaOf,
+  type OutMeta,
+  type OutNode,
+  type OutTree,
+  outPath,
+  TreeContent,
+} from "./outTree.js";
 
 /** How entries are changed while they are copied. */
 export interface CopyRules {
@@ -67,7 +76,7 @@ export function fileTarget(out: OutTree, name: ByteString, rules: CopyRules): { 
 }
 
 /** Puts a file at its target, refusing to replace a directory. */
-export function putFile(out: OutTree, parent: OutNode, name: ByteString, meta: Parameters<OutTree["put"]>[2]): void {
+export function putFile(out: OutTree, parent: OutNode, name: ByteString, meta: OutMeta): void {
   const old = out.child(parent, name);
   if (out.typeOf(old) === "dir") throw conflict(`cannot replace to directory /${outPath(old)} with file`);
   out.put(parent, name, meta);
@@ -115,20 +124,26 @@ function holdsIncluded(from: Copying, node: TreeNode): boolean {
   return from.tree.children(node).some((child) => holdsIncluded(from, child));
 }
 
-function directoryMeta(source: TreeNode, rules: CopyRules): Parameters<OutTree["put"]>[2] {
+function directoryMeta(source: TreeNode, rules: CopyRules): OutMeta {
   const mode = rules.chmod ? rules.chmod.apply(source.mode, true) : source.mode;
   return { ...metaOf(source), ...rules.owner, mode };
 }
 
-function leafMeta(tree: FileTree, node: TreeNode, rules: CopyRules, group: InodeGroup): Parameters<OutTree["put"]>[2] {
-  const meta = metaOf(node);
-  const mode = rules.chmod && node.type !== "symlink" ? rules.chmod.apply(node.mode, false) : node.mode;
+/** Written out, because a large context makes one for each of its files. */
+function leafMeta(tree: FileTree, node: TreeNode, rules: CopyRules, group: InodeGroup): OutMeta {
+  const { type, inode } = node;
   return {
-    ...meta,
-    ...rules.owner,
-    mode,
-    content: node.type === "file" ? contentOf(tree, node) : undefined,
-    inode: node.inode === undefined ? undefined : inodeKey(group, node.inode),
+    type,
+    mode: rules.chmod && type !== "symlink" ? rules.chmod.apply(node.mode, false) : node.mode,
+    uid: rules.owner?.uid ?? node.uid,
+    gid: rules.owner?.gid ?? node.gid,
+    mtime: node.mtime,
+    link: node.link,
+    devMajor: node.devMajor,
+    devMinor: node.devMinor,
+    xattrs: node.xattrs,
+    content: type === "file" ? new TreeContent(tree, node) : undefined,
+    inode: inode === undefined ? undefined : inodeKey(group, inode),
   };
 }
 

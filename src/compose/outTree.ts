@@ -40,7 +40,8 @@ export interface OutNode {
   meta: OutMeta | undefined;
   /** What the parent's tree has here, as long as it is visible. */
   readonly base: TreeNode | undefined;
-  readonly children: Map<ByteString, OutNode>;
+  /** Undefined as long as there is none: most names are files. */
+  children: Map<ByteString, OutNode> | undefined;
 }
 
 /** Metadata of directories that the step makes on the way. */
@@ -61,21 +62,21 @@ export class OutTree {
   /** @param base the tree before the step */
   constructor(base: FileTree) {
     this.#base = base;
-    this.root = { name: "", parent: undefined, meta: undefined, base: base.root, children: new Map() };
+    this.root = { name: "", parent: undefined, meta: undefined, base: base.root, children: undefined };
   }
 
   /** What is at a node now. */
   typeOf(node: OutNode): FileType | undefined {
-    return node.meta?.type ?? node.base?.type ?? (node.children.size > 0 ? "dir" : undefined);
+    return node.meta?.type ?? node.base?.type ?? (node.children ? "dir" : undefined);
   }
 
   /** The node of that name in a directory, whether anything is there or not. */
   child(node: OutNode, name: ByteString): OutNode {
-    let child = node.children.get(name);
+    let child = node.children?.get(name);
     if (child === undefined) {
       const base = node.base?.type === "dir" ? this.#base.child(node.base, name) : undefined;
-      child = { name, parent: node, meta: undefined, base, children: new Map() };
-      node.children.set(name, child);
+      child = { name, parent: node, meta: undefined, base, children: undefined };
+      hang(node, child);
     }
     return child;
   }
@@ -139,8 +140,8 @@ export class OutTree {
 
   /** Puts anything but a directory at a name; what was there is gone. */
   put(parent: OutNode, name: ByteString, meta: OutMeta): OutNode {
-    const node: OutNode = { name, parent, meta, base: undefined, children: new Map() };
-    parent.children.set(name, node);
+    const node: OutNode = { name, parent, meta, base: undefined, children: undefined };
+    hang(parent, node);
     return node;
   }
 
@@ -163,6 +164,7 @@ export class OutTree {
       const meta = node.meta ?? (node.base === undefined ? undefined : metaOf(node.base));
       if (meta !== undefined && path !== "") visit(path, meta);
       if (meta?.type !== "dir" && path !== "") return;
+      if (node.children === undefined) return;
       for (const child of sorted(node.children)) {
         if (isWritten(child)) write(child, path === "" ? child.name : `${path}/${child.name}`);
       }
@@ -182,12 +184,31 @@ export function outPath(node: OutNode): string {
 /** The metadata of a node of a tree, without its content. */
 export function metaOf(node: TreeNode): OutMeta {
   const { type, mode, uid, gid, mtime, link, devMajor, devMinor, xattrs } = node;
-  return { type, mode, uid, gid, mtime, link, devMajor, devMinor, xattrs };
+  const [content, inode] = [undefined, undefined];
+  return { type, mode, uid, gid, mtime, link, devMajor, devMinor, xattrs, content, inode };
 }
 
-/** The content of a file of a tree. */
-export function contentOf(tree: FileTree, node: TreeNode): OutContent {
-  return { size: node.size, digest: tree.digest(node), open: () => tree.open(node) };
+/** The content of a file of a tree. Trees are large: nothing is looked up before it is asked for. */
+export class TreeContent implements OutContent {
+  readonly #tree: FileTree;
+  readonly #node: TreeNode;
+
+  constructor(tree: FileTree, node: TreeNode) {
+    this.#tree = tree;
+    this.#node = node;
+  }
+
+  get size(): number {
+    return this.#node.size;
+  }
+
+  get digest(): string {
+    return this.#tree.digest(this.#node);
+  }
+
+  open(): ContentReader {
+    return this.#tree.open(this.#node);
+  }
 }
 
 /** A refusal, as files and directories cannot replace each other. */
@@ -197,9 +218,14 @@ export function conflict(message: string): NacreError {
   });
 }
 
+function hang(parent: OutNode, node: OutNode): void {
+  parent.children ??= new Map();
+  parent.children.set(node.name, node);
+}
+
 function isWritten(node: OutNode): boolean {
   if (node.meta !== undefined) return true;
-  for (const child of node.children.values()) if (isWritten(child)) return true;
+  if (node.children) for (const child of node.children.values()) if (isWritten(child)) return true;
   return false;
 }
 

@@ -88,13 +88,23 @@ function writeEntry(
   addContent(writer, entry, meta.content, splicer);
 }
 
+/** One shape for all entries: there may be a million of them. */
 function entryOf(path: ByteString, meta: OutMeta, first: ByteString | undefined, mtime: number | undefined): TarEntry {
-  const common = { path, mode: meta.mode, uid: meta.uid, gid: meta.gid, mtime: mtime ?? meta.mtime };
-  if (first !== undefined) return { ...common, type: "hardlink", size: 0, link: first };
-  const { type, link, devMajor, devMinor, xattrs } = meta;
-  // Whatever a source says, symlinks have no mode of their own.
-  const mode = type === "symlink" ? 0o777 : meta.mode;
-  return { ...common, mode, type, size: meta.content?.size ?? 0, link, devMajor, devMinor, xattrs };
+  const linked = first !== undefined;
+  return {
+    path,
+    type: linked ? "hardlink" : meta.type,
+    // Whatever a source says, symlinks have no mode of their own.
+    mode: meta.type === "symlink" ? 0o777 : meta.mode,
+    uid: meta.uid,
+    gid: meta.gid,
+    size: linked ? 0 : (meta.content?.size ?? 0),
+    mtime: mtime ?? meta.mtime,
+    link: first ?? meta.link,
+    devMajor: meta.devMajor,
+    devMinor: meta.devMinor,
+    xattrs: linked ? undefined : meta.xattrs,
+  };
 }
 
 function addContent(writer: LayerWriter, entry: TarEntry, content: OutContent, splicer: Splicer | undefined): void {
@@ -140,7 +150,8 @@ class Splicer {
 
   find(path: ByteString, digest: string, size: number): ContentReader | undefined {
     const index = this.#index;
-    while (this.#next < index.count && index.contentOffset(this.#next) < 0) this.#next++;
+    const { sizes } = index.columns;
+    while (this.#next < index.count && !(sizes[this.#next]! > 0)) this.#next++;
     let entry = this.#next;
     if (entry >= index.count || !this.#holds(entry, digest, size)) {
       entry = index.find(path);

@@ -227,22 +227,24 @@ class ColumnReader {
   }
 
   doubles(count: number): Float64Array {
-    return new Float64Array(aligned(this.take(count * 8)), 0, count);
+    const part = aligned(this.take(count * 8));
+    return new Float64Array(part.buffer, part.byteOffset, count);
   }
 
   integers(count: number): Int32Array {
-    return new Int32Array(aligned(this.take(count * 4)), 0, count);
+    const part = aligned(this.take(count * 4));
+    return new Int32Array(part.buffer, part.byteOffset, count);
   }
 
   unsigned(count: number): Uint32Array {
-    return new Uint32Array(aligned(this.take(count * 4)), 0, count);
+    const part = aligned(this.take(count * 4));
+    return new Uint32Array(part.buffer, part.byteOffset, count);
   }
 }
 
-function aligned(part: Buffer): ArrayBuffer {
-  const copy = new ArrayBuffer(part.length);
-  new Uint8Array(copy).set(part);
-  return copy;
+/** The columns lie at multiples of 8 in the file, so that they need not be copied out of the buffer it was read into. */
+function aligned(part: Buffer): Uint8Array {
+  return part.byteOffset % 8 === 0 ? part : new Uint8Array(part);
 }
 
 function decode(bytes: Buffer, identity: CacheIdentity, now: number): ScanState | undefined {
@@ -259,8 +261,8 @@ function decode(bytes: Buffer, identity: CacheIdentity, now: number): ScanState 
   table.ctime = reader.doubles(rows);
   table.ino = reader.doubles(rows);
   table.seconds = reader.doubles(rows);
-  table.digests = Buffer.from(reader.take(rows * DIGEST_BYTES));
-  const trees = Buffer.from(reader.take(header.directories * DIGEST_BYTES));
+  table.digests = reader.take(rows * DIGEST_BYTES);
+  const trees = reader.take(header.directories * DIGEST_BYTES);
   table.mode = reader.unsigned(rows);
   table.child = reader.integers(rows);
   const directories = decodeDirectories(reader, header, trees, table, header.rules === identity.rules);

@@ -24,7 +24,7 @@ export interface FoundOpener extends HeredocOpener {
 /** Either the openers of a line, or why BuildKit's lexer gives up on it, so that none are seen. */
 export type OpenerSearch = { readonly openers: readonly FoundOpener[]; readonly failure?: string };
 
-const OPENER = /^(\d*)<<(-?)[\t\n\f\r ]*([^<]+)$/;
+const OPENER = /^(\d*)<<(-?)[\t\n\f\r ]*([^<]*)$/;
 
 /** Reads one whole word as an opener, or gives undefined. */
 export function readOpener(word: string): HeredocOpener | undefined {
@@ -32,7 +32,7 @@ export function readOpener(word: string): HeredocOpener | undefined {
   if (!match) return undefined;
   const name = unquoteName(match[3]!);
   if (name === undefined) return undefined;
-  return { name: name.text, expand: !name.quoted, chomp: match[2] === "-", fd: Number(match[1] || "0") };
+  return { name: name.text, expand: !name.quoted, chomp: match[2] === "-", fd: Math.min(Number(match[1] || "0"), Number.MAX_SAFE_INTEGER) };
 }
 
 /** Finds the openers of a joined line, in order. */

@@ -90,8 +90,9 @@ class ZstdWorkers implements BlockCompressor {
   readonly #level: number;
   readonly #most: number;
   readonly #idle: Worker[] = [];
-  readonly #waiting: ((worker: Worker) => void)[] = [];
+  readonly #waiting: PromiseWithReject<Worker>[] = [];
   readonly #all: Worker[] = [];
+  #failure: NacreError | undefined;
 
   constructor(level: number, most: number) {
     this.#level = level;
@@ -102,11 +103,16 @@ class ZstdWorkers implements BlockCompressor {
     const worker = await this.#take();
     try {
       const { frame, error } = await ask(worker, block);
-      if (!frame) throw new NacreError("COMPRESSION", `zstd failed: ${error}`);
+      if (!frame) throw failed(error);
       return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+    } catch (error) {
+      // A thread that has died answers no one any more.
+      this.#failure ??= failed(error);
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+      throw this.#failure;
     } finally {
       const next = this.#waiting.shift();
-      if (next) next(worker);
+      if (next) next.resolve(worker);
       else this.#idle.push(worker);
     }
   }
@@ -116,20 +122,35 @@ class ZstdWorkers implements BlockCompressor {
   }
 
   #take(): Promise<Worker> {
+    if (this.#failure) return Promise.reject(this.#failure);
     const idle = this.#idle.pop();
     if (idle) return Promise.resolve(idle);
-    if (this.#all.length >= this.#most) return new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.#all.length >= this.#most) {
+      return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    }
     const worker = new Worker(new URL("./zstdWorker.js", import.meta.url), { workerData: { level: this.#level } });
     this.#all.push(worker);
     return Promise.resolve(worker);
   }
 }
 
+interface PromiseWithReject<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function failed(error: unknown): NacreError {
+  if (error instanceof NacreError) return error;
+  return new NacreError("COMPRESSION", `zstd failed: ${error instanceof Error ? error.message : error}`, {
+    cause: error,
+  });
+}
+
 function ask(worker: Worker, block: Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
+    const onExit = (): void => onError(new Error("its thread ended"));
     const settle = (): void => {
-      worker.off("message", onMessage);
-      worker.off("error", onError);
+      worker.off("message", onMessage).off("error", onError).off("exit", onExit);
     };
     const onMessage = (answer: Answer): void => {
       settle();
@@ -137,10 +158,9 @@ function ask(worker: Worker, block: Buffer): Promise<Answer> {
     };
     const onError = (error: unknown): void => {
       settle();
-      reject(new NacreError("COMPRESSION", `zstd failed: ${String(error)}`, { cause: error }));
+      reject(error);
     };
-    worker.on("message", onMessage);
-    worker.on("error", onError);
+    worker.on("message", onMessage).on("error", onError).on("exit", onExit);
     worker.postMessage(block);
   });
 }

@@ -49,7 +49,7 @@ export interface FileTree {
   child(node: TreeNode, name: ByteString): TreeNode | undefined;
   /**
    * Makes content digests, xattrs and content of these nodes available, so that {@link digest} and {@link open} can be
-   * called synchronously. Local contexts hash what their stat cache does not know; layers decode compressed blobs.
+   * called synchronously; a directory stands for all files below it. Local contexts hash what their stat cache does not know; layers decode compressed blobs.
    */
   prepare(nodes: readonly TreeNode[], onProgress?: (bytes: number) => void): Promise<void>;
   /** SHA-256 of a file's content as 64 hex digits. Call {@link prepare} first. */

@@ -38,8 +38,31 @@ export class IndexBuilder {
    * @throws NacreError TAR_INVALID where no file system could hold it
    */
   add(entry: TarEntry, headerOffset: number, contentOffset: number): void {
+    this.#add(cleanPath(entry.path), entry, headerOffset, contentOffset);
+  }
+
+  /** The same for a path that is known to be clean. */
+  addClean(entry: TarEntry, headerOffset: number, contentOffset: number): void {
+    this.#add(entry.path, entry, headerOffset, contentOffset);
+  }
+
+  /** Tells the digest (64 hex digits) of the content of the file added last; nothing happens for other members. */
+  setDigest(digest: string): void {
+    if (this.#current?.content) this.#current.content.digest = digest;
+  }
+
+  /** Keeps a small file's content in the index itself. */
+  keepFile(path: ByteString, content: ByteString): void {
+    this.#files[cleanPath(path)] = content;
+  }
+
+  /** @param tarSize bytes of the whole uncompressed tar */
+  finish(tarSize: number): LayerIndex {
+    return new LayerIndex(layOut(this.#root, tarSize, this.#files));
+  }
+
+  #add(path: ByteString, entry: TarEntry, headerOffset: number, contentOffset: number): void {
     this.#current = undefined;
-    const path = cleanPath(entry.path);
     if (path === "") {
       if (entry.type === "dir") this.#describe(this.#root, entry, headerOffset);
       else throw invalid(entry, "the root can only be a directory");
@@ -64,21 +87,6 @@ export class IndexBuilder {
       case "invalid":
         throw invalid(entry, "it is a whiteout of no name");
     }
-  }
-
-  /** Tells the digest (64 hex digits) of the content of the file added last; nothing happens for other members. */
-  setDigest(digest: string): void {
-    if (this.#current?.content) this.#current.content.digest = digest;
-  }
-
-  /** Keeps a small file's content in the index itself. */
-  keepFile(path: ByteString, content: ByteString): void {
-    this.#files[cleanPath(path)] = content;
-  }
-
-  /** @param tarSize bytes of the whole uncompressed tar */
-  finish(tarSize: number): LayerIndex {
-    return new LayerIndex(layOut(this.#root, tarSize, this.#files));
   }
 
   #addMember(parent: Draft, name: ByteString, entry: TarEntry, headerOffset: number, contentOffset: number): void {

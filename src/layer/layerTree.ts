@@ -4,7 +4,15 @@
  */
 import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
-import { type ContentReader, type FileTree, type FileType, lookup, pathOf, type TreeNode } from "./fileTree.js";
+import {
+  type ContentReader,
+  type FileTree,
+  type FileType,
+  lookup,
+  pathOf,
+  type TreeNode,
+  walkTree,
+} from "./fileTree.js";
 import type { LayerIndex } from "./layerIndex.js";
 import { redirectImplied } from "./redirect.js";
 
@@ -78,7 +86,12 @@ export class LayerTree implements FileTree {
 
   async prepare(nodes: readonly TreeNode[]): Promise<void> {
     const wanted = new Set<number>();
-    for (const node of nodes) if (node.type === "file" && node.size > 0) wanted.add(this.#content(node).layer);
+    for (const top of nodes) {
+      walkTree(this, top, (node) => {
+        if (node.type === "file" && node.size > 0) wanted.add(this.#content(node).layer);
+        return wanted.size < this.layers.length;
+      });
+    }
     for (const layer of wanted) await this.layers[layer]!.content.prepare();
   }
 

@@ -23,6 +23,8 @@ export interface WrittenLayer {
   readonly index: LayerIndex;
 }
 
+/** Padding is less than a block. */
+const ZEROS = Buffer.alloc(512);
 const EMPTY_DIGEST = sha256Hex("");
 /** Room for the headers of an entry that {@link isModest} lets through, PAX records included. */
 const HEADER_ROOM = 4608;
@@ -40,10 +42,10 @@ export class LayerWriter {
     this.#chunk = sink.acquire();
   }
 
-  /** Adds an entry without content. */
+  /** Adds an entry without content. All paths are clean: no `.`, `..`, empty components or outer slashes. */
   add(entry: TarEntry): void {
     const start = this.#header(entry);
-    this.#index.add(entry, start, this.#position);
+    this.#index.addClean(entry, start, this.#position);
     if (entry.type === "file") this.#index.setDigest(EMPTY_DIGEST);
   }
 
@@ -59,7 +61,7 @@ export class LayerWriter {
       return EMPTY_DIGEST;
     }
     const start = this.#header(entry);
-    this.#index.add(entry, start, this.#position);
+    this.#index.addClean(entry, start, this.#position);
     const digest = entry.size <= this.#sink.chunkSize ? this.#whole(entry, reader) : this.#pieces(entry, reader);
     if (expected !== undefined && digest !== expected) throw changed(entry.path);
     this.#index.setDigest(digest);
@@ -129,7 +131,7 @@ export class LayerWriter {
   #zeros(length: number): void {
     if (length === 0) return;
     this.#reserve(length);
-    this.#chunk.fill(0, this.#at, this.#at + length);
+    ZEROS.copy(this.#chunk, this.#at, 0, length);
     this.#at += length;
     this.#position += length;
   }

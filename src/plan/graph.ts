@@ -125,10 +125,7 @@ export interface PlannedStage {
   readonly index: number;
   /** Name, or `stage-N`. */
   readonly name: string;
-  /**
-   * Where its file system begins. A stage built on a named context begins at scratch, its first step copying the context;
-   * only a stage that a context replaces altogether begins and ends there.
-   */
+  /** Where its file system begins. */
   readonly base: FileState;
   /** Its file system at the end. */
   readonly result: FileState;

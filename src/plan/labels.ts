@@ -5,7 +5,7 @@
 import type { CopyInstruction, EscapeToken, Heredoc, RunInstruction, WorkdirInstruction } from "../dockerfile/ast.js";
 import { expandWord } from "../dockerfile/expand.js";
 import type { Environment } from "./environment.js";
-import type { StageInstruction } from "./onbuild.js";
+import type { ReachedStage } from "./reach.js";
 
 /** Counts the steps of a stage as they are shown. */
 export class Numbering {
@@ -28,9 +28,9 @@ export class Numbering {
 }
 
 /** How many steps a stage is said to have. `WORKDIR /` counts, although it is never shown (BuildKit does so). */
-export function countSteps(instructions: readonly StageInstruction[], hasBase: boolean): number {
+export function countSteps({ node, instructions }: ReachedStage): number {
   const steps = instructions.filter(({ keyword }) => ["RUN", "COPY", "ADD", "WORKDIR"].includes(keyword));
-  return steps.length + (hasBase ? 1 : 0);
+  return steps.length + (node.base.kind === "image" ? 1 : 0);
 }
 
 /** The text of a COPY, ADD or WORKDIR step: the line as written, with variables expanded and quotes gone. */

@@ -36,7 +36,7 @@ export function planBuild(file: Dockerfile, request: PlanRequest): PlanResult {
   if (reach.bases.wanted.length > 0) return { kind: "wanted", bases: reach.bases.wanted };
 
   const planning = { request, globals, targetPlatform: graph.targetPlatform, notes };
-  const { steps, states } = planStages(reach, graph, target, planning);
+  const { steps, states } = planStages(reach, graph, planning);
   checkBuildArgs(file, reach.stages, request, notes);
   checkNoCacheStages(graph.nodes, request, notes);
   const plan: Plan = {

@@ -9,14 +9,13 @@ import type { StageInstruction } from "./onbuild.js";
 import type { Reach, ReachedStage } from "./reach.js";
 import { copySource, mountSource } from "./references.js";
 import { ownPlatform, type Planning, type StageState, startStage } from "./stageState.js";
-import type { StageGraph, StageNode } from "./stages.js";
-import { planContextBase, planCopy, planRun, planWorkdir, type StepContext } from "./steps.js";
+import type { StageGraph } from "./stages.js";
+import { planCopy, planRun, planWorkdir, type StepContext } from "./steps.js";
 
 /** The steps of all stages reached, and what became of each stage. */
 export function planStages(
   reach: Reach,
   graph: StageGraph,
-  target: StageNode,
   planning: Planning,
 ): { readonly steps: readonly Step[]; readonly states: readonly StageState[] } {
   const steps: Step[] = [];
@@ -28,13 +27,9 @@ export function planStages(
     const parent = built && node.base.kind === "stage" ? states.get(node.base.index) : undefined;
     const state = startStage(reached, parent, planning);
     states.set(node.index, state);
-    const { files } = state;
-    const onContext = files.kind === "context" && (built || node === target);
-    const hasBase = onContext || (built && node.base.kind === "image");
-    const numbering = new Numbering(shownName(node.name, graph), countSteps(reached.instructions, hasBase));
+    const numbering = new Numbering(shownName(node.name, graph), countSteps(reached));
+    if (built) noteBase(reached, numbering, reach, planning);
     const context = { ...planning, steps, numbering, ignoreCache: ignoresCache(reached, planning), source };
-    if (onContext) planContextBase(state, files.name, files, context);
-    else if (built) noteBase(reached, numbering, reach, planning);
     for (const instruction of reached.instructions) apply(state, instruction, context);
   }
   return { steps, states: [...states.values()] };

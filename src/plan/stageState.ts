@@ -22,7 +22,7 @@ export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 /** Changes while instructions are applied. */
 export interface StageState {
   readonly node: StageNode;
-  base: FileState;
+  readonly base: FileState;
   readonly baseConfig: ImageConfig | undefined;
   /** What RUN executes on. */
   readonly platform: Platform;
@@ -83,8 +83,8 @@ function fromBase({ node, base }: ReachedStage, { targetPlatform, request }: Pla
   const files = base?.files ?? { kind: "scratch" };
   const own = image && ownPlatform(image);
   const explicit = node.platform ?? request.platform;
-  const { OnBuild, ...config }: ContainerConfig =
-    image?.config ?? (node.replacedBy === undefined ? { WorkingDir: "/" } : {});
+  const empty: ContainerConfig = node.replacedBy === undefined ? { WorkingDir: "/" } : {};
+  const { OnBuild, ...config }: ContainerConfig = image ? (image.config ?? {}) : empty;
   return {
     node,
     base: files,

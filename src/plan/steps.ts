@@ -16,6 +16,7 @@ import type { CopyStep, FileState, InlineFile, RunStep, Step, StepBase } from ".
 import { copyLine, runLine } from "./history.js";
 import { fileStepText, type Numbering, runStepText } from "./labels.js";
 import { flagRange, type Notes } from "./notes.js";
+import type { StageInstruction } from "./onbuild.js";
 import { destinationPath, workdirPath } from "./paths.js";
 import { mountFrom } from "./references.js";
 import { isGit, isUrl } from "./remoteSources.js";
@@ -72,27 +73,6 @@ export function planCopy(state: StageState, instruction: CopyInstruction, contex
   add(state, step, copyLine({ keyword, parents, chown, chmod, sources, heredocs, destination: typed }), context);
 }
 
-/**
- * Puts the files of a named context below a stage that is built on it: an image consists of layers, so they become its
- * first one.
- */
-export function planContextBase(state: StageState, name: string, files: FileState, context: StepContext): void {
-  state.base = state.files = { kind: "scratch" };
-  const step: CopyStep = {
-    ...stepBase(state, state.node.source.from, `FROM ${name}`, context),
-    kind: "copy",
-    keyword: "COPY",
-    from: files,
-    sources: ["/"],
-    heredocs: [],
-    destination: "/",
-    exclude: [],
-    link: false,
-    parents: false,
-  };
-  add(state, step, `FROM ${name}`, context);
-}
-
 /** Plans a WORKDIR: the directory of the config, and a step that makes it unless it is the root. */
 export function planWorkdir(state: StageState, instruction: WorkdirInstruction, context: StepContext): void {
   const typed = expandOne(stageExpander(state, instruction, context), instruction.path);
@@ -141,7 +121,7 @@ export function planRun(state: StageState, instruction: RunInstruction, context:
   add(state, step, runLine(args, state.args, state.env), context);
 }
 
-function stepBase(state: StageState, instruction: Instruction, text: string, context: StepContext): StepBase {
+function stepBase(state: StageState, instruction: StageInstruction, text: string, context: StepContext): StepBase {
   return {
     id: context.steps.length,
     stage: state.node.index,

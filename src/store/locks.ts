@@ -3,7 +3,7 @@
  * with the pipe to us, so that any death of ours frees the lock. Beside it a symbolic link is made whose target names
  * the owner; it keeps out processes on systems that lack the helper, and is all there is where the helper is missing.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf, ioError } from "../support/errors.js";
@@ -18,7 +18,7 @@ const POLL = 20;
 
 /** Whether to wait for a lock that is taken. */
 type Patience = "wait" | "try";
-type Release = () => void;
+type Release = () => void | Promise<void>;
 
 /** The locks of one opened store. Not re-entrant: do not ask for a lock while holding it. */
 export class Locks {
@@ -73,7 +73,7 @@ export class Locks {
     try {
       return { result: await work() };
     } finally {
-      release();
+      await release();
     }
   }
 
@@ -89,17 +89,17 @@ export class Locks {
       if (kernel === "busy") return undefined;
       const releaseKernel = kernel === "unavailable" ? () => {} : kernel;
       const releaseLink = await this.#takeLink(`${file}.owner`, kernel !== "unavailable", patience).catch((error) => {
-        releaseKernel();
+        void releaseKernel();
         throw error;
       });
-      if (!releaseLink) releaseKernel();
-      return (
-        releaseLink &&
-        (() => {
-          releaseLink();
-          releaseKernel();
-        })
-      );
+      if (!releaseLink) {
+        await releaseKernel();
+        return undefined;
+      }
+      return async () => {
+        await releaseLink();
+        await releaseKernel();
+      };
     } catch (error) {
       throw ioError("STORE", `locking ${file}`, error);
     } finally {
@@ -177,8 +177,17 @@ function takeKernelLock(helper: string, file: string, patience: Patience): Promi
   return new Promise((resolve) => {
     child.stdin.on("error", () => {});
     child.once("error", () => resolve("unavailable"));
-    child.stdout.once("data", () => resolve(() => void child.stdin.end()));
+    child.stdout.once("data", () => resolve(() => ended(child)));
     child.once("exit", (code) => resolve(patience === "try" && code === 1 ? "busy" : "unavailable"));
+  });
+}
+
+/** Lets the helper end, and waits for it, so that whoever asks next finds the lock free. */
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve();
+    child.once("exit", () => resolve());
+    child.stdin?.end();
   });
 }
 

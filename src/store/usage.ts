@@ -54,8 +54,7 @@ export function storeUsage(store: Store): StoreUsage {
   const entries = inventory(store.directory);
   let known = 0;
   for (const { id, kind, name, bytes } of entries.values()) {
-    const isCompanion =
-      kind === "blob" && store.layerBlobs(digestOfHex(name)).length > 1 && !needed.strong.has(id);
+    const isCompanion = kind === "blob" && store.layerBlobs(digestOfHex(name)).length > 1 && !needed.strong.has(id);
     add(tallies[isCompanion ? "companions" : KIND_TALLY[kind]], 1, bytes);
     if (needed.strong.has(id)) add(tallies.images, 1, bytes);
     known += bytes;

@@ -221,8 +221,8 @@ describe("what other programs write", () => {
 
   test("docker save, read by its manifest.json alone", async () => {
     const dir = tempDir();
-    writeFileSync(join(dir, "s.tar"), saved);
-    sh(`cd ${dir} && tar --delete -f s.tar oci-layout index.json`);
+    writeFileSync(join(dir, "whole.tar"), saved);
+    sh(`cd ${dir} && mkdir x && tar xf whole.tar -C x && tar cf s.tar -C x manifest.json repositories blobs`);
     const { images, store } = await load(join(dir, "s.tar"));
     expect(images[0]!.names).toEqual(["docker.io/library/fixture:1", "docker.io/library/fixture:two"]);
     const image = loadImage(store, images[0]!.descriptor);
@@ -234,12 +234,8 @@ describe("what other programs write", () => {
 
   test("members in any order", async () => {
     const dir = tempDir();
-    sh(
-      `cd ${dir} && mkdir x && cd x && tar xf - && tar cf ../r.tar $(find . -type f | sort -r)`.replace(
-        "tar xf -",
-        `gzip -dc ${process.cwd()}/testdata/archives/docker-save-28.tar.gz | tar xf -`,
-      ),
-    );
+    writeFileSync(join(dir, "whole.tar"), saved);
+    sh(`cd ${dir} && mkdir x && tar xf whole.tar -C x && cd x && tar cf ../r.tar $(find . -type f | sort -r)`);
     expect((await load(join(dir, "r.tar"))).images).toHaveLength(1);
     sh(`cd ${dir}/x && tar cf ../o.tar index.json oci-layout manifest.json blobs`);
     expect((await load(join(dir, "o.tar"))).images).toHaveLength(1);

@@ -227,6 +227,46 @@ describe("plain progress", () => {
     ]);
   });
 
+  test("cached steps that start together are told one after the other", () => {
+    const events = [
+      start("1", "COPY a /", 0),
+      start("2", "COPY b /", 1),
+      start("3", "COPY c /", 1),
+      end("2", "cached", 2),
+      end("1", "cached", 2),
+      end("3", "cached", 3),
+    ];
+    expect(plain(events).filter((line) => line !== "")).toEqual([
+      "#1 COPY a /",
+      "#1 ...",
+      "#2 COPY b /",
+      "#2 CACHED",
+      "#1 COPY a /",
+      "#1 CACHED",
+      "#3 COPY c /",
+      "#3 CACHED",
+    ]);
+  });
+
+  test("a silent step that goes on is announced with the next event", () => {
+    const events = [
+      start("1", "COPY a /", 0),
+      start("2", "COPY b /", 1),
+      bytes("1", 5, undefined, 90),
+      log("1", "x", 500),
+    ];
+    expect(plain(events)).toEqual([
+      "#1 COPY a /",
+      "#1 ...",
+      "",
+      "#2 COPY b /",
+      "#2 ...",
+      "",
+      "#1 COPY a /",
+      "#1 0.500 x",
+    ]);
+  });
+
   test("long copies are told every two seconds, not at each chunk", () => {
     const events = [
       start("1", "COPY", 0),

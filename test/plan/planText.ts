@@ -45,9 +45,9 @@ export function planWith(
   throw new Error("the planner keeps asking");
 }
 
-/** A plan; every image that it asks for has one layer and an empty config. */
+/** A plan; every image that it asks for is of the platform asked for, with one layer and an empty config. */
 export function planned(text: string, overrides: Partial<PlanRequest> = {}): Plan {
-  return planWith(text, () => image(), overrides);
+  return planWith(text, ({ platform }) => image({}, { ...platform, "os.version": platform.osVersion }), overrides);
 }
 
 /** The references that are asked for in the first round. */

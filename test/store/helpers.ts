@@ -8,8 +8,8 @@ import { type Digest, digestOfHex, hexOf } from "../../src/oci/digest.js";
 import type { Descriptor } from "../../src/oci/documents.js";
 import { encodeConfig, encodeManifest } from "../../src/oci/encode.js";
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/mediaTypes.js";
-import { sha256Hex } from "../../src/support/hash.js";
 import { Store, type StoreOptions } from "../../src/store/store.js";
+import { sha256Hex } from "../../src/support/hash.js";
 
 const directories: string[] = [];
 const opened: Store[] = [];
@@ -27,14 +27,21 @@ export function tempDirectory(): string {
 }
 
 /** A store that is closed after the test. */
-export async function openStore(location = path.join(tempDirectory(), "store"), options: StoreOptions = {}): Promise<Store> {
+export async function openStore(
+  location = path.join(tempDirectory(), "store"),
+  options: StoreOptions = {},
+): Promise<Store> {
   const store = await Store.open(location, options);
   opened.push(store);
   return store;
 }
 
 /** A store as another process sees it: closed at once, so that nothing of it is leased. */
-export async function withStore<T>(location: string, work: (store: Store) => T | Promise<T>, options: StoreOptions = {}): Promise<T> {
+export async function withStore<T>(
+  location: string,
+  work: (store: Store) => T | Promise<T>,
+  options: StoreOptions = {},
+): Promise<T> {
   const store = await Store.open(location, options);
   try {
     return await work(store);

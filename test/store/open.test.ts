@@ -21,7 +21,10 @@ describe("opening a store", () => {
   test("makes an OCI image layout in a directory that is not there, private to its owner", async () => {
     const store = await openStore(path.join(tempDirectory(), "deep", "down"));
     expect(JSON.parse(fs.readFileSync(`${store.path}/oci-layout`, "utf8"))).toEqual({ imageLayoutVersion: "1.0.0" });
-    expect(JSON.parse(fs.readFileSync(`${store.path}/index.json`, "utf8"))).toMatchObject({ schemaVersion: 2, manifests: [] });
+    expect(JSON.parse(fs.readFileSync(`${store.path}/index.json`, "utf8"))).toMatchObject({
+      schemaVersion: 2,
+      manifests: [],
+    });
     expect(fs.statSync(`${store.path}/blobs/sha256`).isDirectory()).toBe(true);
     expect(modeOf(store.path)).toBe(0o700);
   });
@@ -58,14 +61,20 @@ describe("opening a store", () => {
     fs.writeFileSync(`${directory}/precious.txt`, "mine");
     fs.writeFileSync(`${directory}/version`, "2.1\n");
     const before = contentsOf(directory);
-    await expect(Store.open(directory)).rejects.toMatchObject({ code: "STORE", message: expect.stringContaining("not empty") });
+    await expect(Store.open(directory)).rejects.toMatchObject({
+      code: "STORE",
+      message: expect.stringContaining("not empty"),
+    });
     expect(contentsOf(directory)).toEqual(before);
   });
 
   test("refuses another tool's OCI image layout and says how to bring it in", async () => {
     const directory = tempDirectory();
     fs.writeFileSync(`${directory}/oci-layout`, '{"imageLayoutVersion":"1.0.0"}');
-    await expect(Store.open(directory)).rejects.toMatchObject({ code: "STORE", hint: expect.stringContaining("nacre load") });
+    await expect(Store.open(directory)).rejects.toMatchObject({
+      code: "STORE",
+      hint: expect.stringContaining("nacre load"),
+    });
   });
 
   test("refuses a file, a path below a file, and a newer version", async () => {
@@ -104,13 +113,15 @@ describe("opening a store", () => {
     expect(contentsOf(location)).toEqual(before);
   });
 
-  test("that cannot be written gives a clear error", async () => {
-    if (!canMount()) return;
+  test.runIf(canMount())("that cannot be written gives a clear error", async () => {
     const { path: location } = await openStore();
     spawnSync("mount", ["--bind", location, location]);
     spawnSync("mount", ["-o", "remount,ro,bind", location]);
     try {
-      await expect(Store.open(location)).rejects.toMatchObject({ code: "STORE", hint: expect.stringContaining("NACRE_HOME") });
+      await expect(Store.open(location)).rejects.toMatchObject({
+        code: "STORE",
+        hint: expect.stringContaining("NACRE_HOME"),
+      });
       await withStore(location, (store) => expect(store.listReferences()).toEqual([]), { readOnly: true });
     } finally {
       spawnSync("umount", [location]);
@@ -134,7 +145,10 @@ describe("opening a store", () => {
   test("judges a maker that it cannot look up by the age of the file", async () => {
     const { path: location } = await openStore();
     const foreign = `${location}/tmp/t.${"0".repeat(31)}1-77-12-345`;
-    for (const [suffix, minutes] of [["aa", 1], ["bb", 30]] as const) {
+    for (const [suffix, minutes] of [
+      ["aa", 1],
+      ["bb", 30],
+    ] as const) {
       fs.writeFileSync(`${foreign}.${suffix}`, "");
       age(`${foreign}.${suffix}`, minutes * 60_000);
     }
@@ -155,7 +169,9 @@ describe("modes", () => {
         const writer = store.createBlob();
         writer.write(Buffer.from("more"));
         const { digest } = await writer.commit();
-        expect([layer, digest, descriptor.digest].map((blob) => modeOf(store.blobPath(blob)))).toEqual([0o444, 0o444, 0o444]);
+        expect([layer, digest, descriptor.digest].map((blob) => modeOf(store.blobPath(blob)))).toEqual([
+          0o444, 0o444, 0o444,
+        ]);
         const documents = ["index.json", "oci-layout", "version"].map((name) => modeOf(`${store.path}/${name}`));
         expect(documents).toEqual([0o644, 0o644, 0o644]);
         expect(["blobs", "blobs/sha256", "tmp", "leases"].map((name) => modeOf(`${store.path}/${name}`))).toEqual([

@@ -1,6 +1,7 @@
 /** `nacre build`. */
 import { Command, Option } from "commander";
 import type { BuildRequest, BuildResult } from "../../index.js";
+import { shortenName } from "../../oci/reference.js";
 import { NacreError } from "../../support/errors.js";
 import { formatBytes, formatSeconds } from "../../support/human.js";
 import { nearest } from "../../support/suggest.js";
@@ -12,6 +13,7 @@ import { printable } from "../terminalText.js";
 import { type BuildOptions, makeBuildRequest } from "./buildRequest.js";
 import { answerForeignFlags, FOREIGN_FLAGS } from "./foreignFlags.js";
 import { collect, examples, optionsOf } from "./options.js";
+import { storePath } from "./storeAccess.js";
 
 const EXAMPLES = examples(
   ["nacre build -t hello:1 .", "build ./Dockerfile, keep the image in the store"],
@@ -143,7 +145,8 @@ async function runBuild(invocation: Invocation, path: string | undefined, option
   const { now, signal } = invocation;
   const display = openDisplay({ form, stream: invocation.stderr, now, paint, signal });
   const started = now();
-  const result = await execute(invocation, request, display, form);
+  const store = await storePath(invocation, options);
+  const result = await execute(invocation, { ...request, store }, display, form);
   const summary = { result, request, duration: now() - started };
   if (digestOnly) print(invocation.stdout, [result.digest]);
   else if (form === "rawjson") print(invocation.stderr, [summaryToJson(summary)]);
@@ -182,7 +185,10 @@ export function renderSummary({ result, request, duration }: BuildSummary): stri
   const cached = result.steps.filter((step) => step.outcome === "cached").length;
   const steps = result.steps.length === 0 ? "no steps" : `${cached} of ${result.steps.length} steps cached`;
   const size = result.size === undefined ? [] : [formatBytes(result.size)];
-  const names = result.names.length === 0 ? "an image without a name" : result.names.map(printable).join(", ");
+  const names =
+    result.names.length === 0
+      ? "an image without a name"
+      : result.names.map((name) => printable(shortenName(name))).join(", ");
   const lines = [
     `built ${names}`,
     `  ${[result.digest, ...size].join("  ")}  in ${formatSeconds(duration)}  (${steps})`,

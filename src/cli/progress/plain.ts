@@ -5,6 +5,11 @@ import { applyEvent, logLines, type ProgressState, type Vertex } from "./state.j
 
 /** Time between two lines about the progress of one vertex, in milliseconds. */
 const PROGRESS_INTERVAL = 2000;
+/**
+ * A vertex that starts while another one is shown is announced only if it has not ended within this time, so that the
+ * steps of a cached build do not interrupt each other. Milliseconds.
+ */
+const PATIENCE = 100;
 
 /** Turns events into lines. Keeps what is needed to know which vertex the reader saw last. */
 export interface PlainReader {
@@ -15,7 +20,7 @@ export interface PlainReader {
 /** A reader that prints `#4 [2/5] COPY . .`, `#4 CACHED`, `#4 DONE 0.1s`, `#4 0.312 text`. */
 export function plainReader(state: ProgressState): PlainReader {
   let shown: Vertex | undefined;
-  const announced = new Set<Vertex>();
+  const waiting = new Set<Vertex>();
   const reported = new Map<Vertex, number>();
 
   /** Lines that lead over to a vertex: BuildKit parts blocks by an empty line and marks an unfinished one by `...`. */
@@ -25,13 +30,17 @@ export function plainReader(state: ProgressState): PlainReader {
     if (shown) lines.push(...(shown.ended === undefined ? [`#${shown.number} ...`] : []), "");
     shown = vertex;
     lines.push(`#${vertex.number} ${vertex.name}`);
-    announced.add(vertex);
+    waiting.delete(vertex);
     return lines;
   };
 
+  /** Announces those that have been at work for long enough to be worth a line. */
+  const announce = (now: number): string[] =>
+    [...waiting].flatMap((vertex) => (now - vertex.started < PATIENCE ? [] : turnTo(vertex)));
+
   const progressLines = (vertex: Vertex, force: boolean): string[] => {
     const progress = vertex.progress;
-    if (!progress) return [];
+    if (!progress || progress.current === 0) return [];
     const last = reported.get(vertex) ?? vertex.started;
     if (!force && progress.time - last < PROGRESS_INTERVAL) return [];
     reported.set(vertex, progress.time);
@@ -44,11 +53,13 @@ export function plainReader(state: ProgressState): PlainReader {
       const vertex = applyEvent(state, event);
       if (!vertex || event.type === "warning") return [];
       const body: string[] = [];
+      if (event.type === "start" && shown && shown.ended === undefined) waiting.add(vertex);
+      else if (event.type === "start") return [...announce(event.time), ...turnTo(vertex)];
       if (event.type === "progress") body.push(...progressLines(vertex, false));
       if (event.type === "log") body.push(...logs(vertex, event.text, event.time));
       if (event.type === "end") body.push(...progressLines(vertex, true), endLine(vertex));
-      if (body.length === 0 && announced.has(vertex)) return [];
-      return [...turnTo(vertex), ...body];
+      const before = announce(event.time);
+      return body.length === 0 ? before : [...before, ...turnTo(vertex), ...body];
     },
   };
 }
