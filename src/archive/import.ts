@@ -7,7 +7,7 @@
 import { choosePlatform, pairLayers } from "../image/image.js";
 import { storeLayer } from "../image/layers.js";
 import { decompressStream, sniffCompression } from "../layer/decompress.js";
-import { type Digest, digestOfHex, hexOf } from "../oci/digest.js";
+import { type Digest, digestOfHex } from "../oci/digest.js";
 import {
   type Descriptor,
   MAX_CONFIG_BYTES,
@@ -26,6 +26,7 @@ import { sha256Hex } from "../support/hash.js";
 import { nearest } from "../support/suggest.js";
 import type { ArchiveFiles } from "./archiveFiles.js";
 import type { ArchiveImage } from "./archiveImage.js";
+import { blobPath } from "./layoutDocuments.js";
 import type { ArchiveSource } from "./read.js";
 
 /** Which images are wanted. */
@@ -201,7 +202,7 @@ class Importer {
   async #layer(descriptor: Descriptor, diffId: Digest): Promise<void> {
     const known = this.#store.layerBlobs(diffId).some(({ digest }) => digest === descriptor.digest);
     if (known && this.#store.blobSize(descriptor.digest) === descriptor.size && this.#store.hasIndex(diffId)) return;
-    await storeLayer(this.#store, this.#open(blobPath(descriptor)), descriptor, descriptor.mediaType, diffId);
+    await storeLayer(this.#store, this.#open(blobPath(descriptor.digest)), descriptor, descriptor.mediaType, diffId);
   }
 
   async #copy(descriptor: Descriptor): Promise<void> {
@@ -209,7 +210,7 @@ class Importer {
     const blob = this.#store.createBlob();
     try {
       let size = 0;
-      for await (const chunk of this.#open(blobPath(descriptor))) {
+      for await (const chunk of this.#open(blobPath(descriptor.digest))) {
         blob.write(chunk);
         size += chunk.length;
       }
@@ -223,7 +224,7 @@ class Importer {
 
   /** A document, checked against its digest and size. */
   #small(descriptor: Descriptor, limit: number): Buffer {
-    const bytes = this.#files.read(blobPath(descriptor), limit);
+    const bytes = this.#files.read(blobPath(descriptor.digest), limit);
     const found = digestOfHex(sha256Hex(bytes));
     if (bytes.length !== descriptor.size) throw wrongBytes(this.#files, descriptor, `${bytes.length} bytes`);
     if (found !== descriptor.digest) throw wrongBytes(this.#files, descriptor, `the digest ${found}`);
@@ -242,11 +243,6 @@ class Importer {
   #platform(): Platform {
     return this.#options.platform ?? localPlatform();
   }
-}
-
-/** Digests have been checked to be nothing but hex digits, so they are safe as names. */
-function blobPath({ digest }: Descriptor): string {
-  return `blobs/sha256/${hexOf(digest)}`;
 }
 
 async function head(source: AsyncIterable<Buffer>): Promise<Buffer> {

@@ -1,9 +1,12 @@
 /** Keying the whole graph before anything of it runs. */
 import { type InputIdentity, ingredientsOf, keyOf, platformOf, type SourceIngredients } from "../cache/ingredients.js";
 import { contextSources, pathSources } from "../cache/sources.js";
+import type { LocalContext } from "../context/local.js";
 import { treeDigest } from "../context/treeDigest.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, FileState, Plan, Step } from "../plan/graph.js";
+import { fromByteString } from "../support/bytes.js";
+import { isNacreError, NacreError } from "../support/errors.js";
 import type { Json } from "../support/json.js";
 import { type Bases, placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
@@ -24,6 +27,11 @@ export function epochOf(session: Session, plan: Plan): number | undefined {
 /** The mtime of every entry under `--reproducible`, else undefined. */
 export function reproducibleTime(session: Session, plan: Plan): number | undefined {
   return session.request.reproducible ? (epochOf(session, plan) ?? 0) : undefined;
+}
+
+/** True for a copy that does not look at what it is laid over. With `--chmod`, BuildKit takes `--link` as absent. */
+export function isLinked(step: Step): boolean {
+  return step.kind === "copy" && step.link && step.chmod === undefined;
 }
 
 /** Makes the keys of one plan. */
@@ -56,7 +64,7 @@ export class Keyer {
 
   async #key(step: Step): Promise<KeyedStep> {
     this.#session.checkCancelled();
-    const linked = step.kind === "copy" && step.link;
+    const linked = isLinked(step);
     const ingredients = ingredientsOf(step, {
       parent: linked ? undefined : await this.#identity(step.parent),
       sources: step.kind === "copy" ? await this.#sources(step) : undefined,
@@ -70,7 +78,11 @@ export class Keyer {
     if (step.sources.length === 0) return { kind: "context", words: [] };
     const context = await this.#contexts.open(step.from.name);
     const modeOf = step.chmod === undefined ? undefined : parseChmod(step.chmod).apply;
-    return contextSources(step, context, modeOf, undefined, this.#contexts.hashProgress(step.from.name));
+    try {
+      return await contextSources(step, context, modeOf, undefined, this.#contexts.hashProgress(step.from.name));
+    } catch (error) {
+      throw explainIgnored(error, context);
+    }
   }
 
   async #identity(state: FileState): Promise<InputIdentity> {
@@ -100,4 +112,17 @@ export class Keyer {
     }
     return digest;
   }
+}
+
+/** A source that is missing because it is ignored: says so, with the line that ignores it. */
+function explainIgnored(error: unknown, context: LocalContext): unknown {
+  if (!isNacreError(error) || error.code !== "SOURCE_NOT_FOUND") return error;
+  const { resolved } = error.facts;
+  const verdict = typeof resolved === "string" ? context.ignoredBy(resolved) : undefined;
+  if (verdict === undefined) return error;
+  return new NacreError(error.code, error.message, {
+    hint: `${verdict.file}, line ${verdict.line}, keeps it out of the context; add a line !${fromByteString(String(resolved))} below that one`,
+    facts: error.facts,
+    cause: error,
+  });
 }

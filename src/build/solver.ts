@@ -16,7 +16,7 @@ import type { CopyStep, FileState, Plan, Step, StepId } from "../plan/graph.js";
 import { NacreError } from "../support/errors.js";
 import { type Bases, placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
-import { epochOf, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
+import { epochOf, isLinked, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
 import { lastLayer, rememberLayer } from "./lastLayers.js";
 import type { StepReport } from "./request.js";
 import type { Session, Vertex } from "./session.js";
@@ -157,8 +157,7 @@ export class Solver {
   }
 
   async #parentTree(step: Step): Promise<FileTree> {
-    const empty = step.kind === "copy" && step.link;
-    return this.#open.tree(empty ? [] : await this.#layersOf(step.parent));
+    return this.#open.tree(isLinked(step) ? [] : await this.#layersOf(step.parent));
   }
 
   async #fromTree(step: CopyStep): Promise<FileTree> {

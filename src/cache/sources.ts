@@ -1,12 +1,18 @@
 /** The sources of COPY and ADD, keyed as they will be written. */
-import { excludeFilter } from "../context/exclude.js";
-import { type SelectedSource, selectSources } from "../context/select.js";
+import { type ExcludeFilter, excludeFilter } from "../context/exclude.js";
+import {
+  isBelowMatch,
+  type ParentedSelection,
+  type SelectedSource,
+  selectSources,
+  selectWithParents,
+} from "../context/select.js";
 import { treeDigest } from "../context/treeDigest.js";
 import { cleanPath, type FileTree, pathOf, type TreeNode, walkTree } from "../layer/fileTree.js";
 import type { Digest } from "../oci/digest.js";
 import type { CopyStep } from "../plan/graph.js";
 import { fromByteString, toByteString } from "../support/bytes.js";
-import type { InputIdentity, SourceIngredient, SourceIngredients } from "./ingredients.js";
+import type { InputIdentity, SourceIngredient, SourceIngredients, WordIngredient } from "./ingredients.js";
 
 /** How `--chmod` changes modes; the same function that composing uses. */
 export type ModeOf = (mode: number, isDirectory: boolean) => number;
@@ -22,22 +28,54 @@ export async function contextSources(
   putList: ((bytes: Uint8Array) => Digest) | undefined,
   onProgress?: (bytes: number) => void,
 ): Promise<SourceIngredients> {
+  const exclude = step.exclude.length === 0 ? undefined : excludeFilter(step.exclude);
+  const mode = modeOf && ((node: TreeNode): number => modeOf(node.mode, node.type === "dir"));
+  const keying: Keying = { context, exclude, mode, putList };
+  if (step.parents)
+    return keyParented(
+      step.sources.map((word) => selectWithParents(context, word)),
+      keying,
+      onProgress,
+    );
   const words = step.sources.map((word) => selectSources(context, word));
   const nodes = words.flatMap((matches) => matches.map(({ node }) => node));
   await context.prepare(nodes, onProgress);
-  const exclude = step.exclude.length === 0 ? undefined : excludeFilter(step.exclude);
-  const keyed = words.map((matches) => ({
-    matches: matches.map(({ name, node }): SourceIngredient => {
-      const digest = treeDigest(context, node, {
-        putList,
-        ...(modeOf ? { mode: (below: TreeNode) => modeOf(below.mode, below.type === "dir") } : {}),
-        ...(exclude ? { include: (below: TreeNode) => exclude(node, below) } : {}),
-      });
-      return node.type === "dir" ? { digest } : { name, digest };
-    }),
-    shared: sharedInodes(context, matches),
-  }));
-  return { kind: "context", words: keyed };
+  return { kind: "context", words: words.map((matches) => keyWord(matches, keying)) };
+}
+
+/** What all words of a step are keyed with. */
+interface Keying {
+  readonly context: FileTree;
+  readonly exclude: ExcludeFilter | undefined;
+  readonly mode: ((node: TreeNode) => number) | undefined;
+  readonly putList: ((bytes: Uint8Array) => Digest) | undefined;
+}
+
+function keyWord(matches: readonly SelectedSource[], { context, exclude, mode, putList }: Keying): WordIngredient {
+  const keyed = matches.map(({ name, node }): SourceIngredient => {
+    const include = exclude && ((below: TreeNode): boolean => exclude(node, below));
+    const digest = treeDigest(context, node, { mode, include, putList });
+    return node.type === "dir" ? { digest } : { name, digest };
+  });
+  return { matches: keyed, shared: sharedInodes(context, matches) };
+}
+
+/** With `--parents` the directories above the matches are written too, so that the pivot's directory is what is keyed. */
+async function keyParented(
+  selections: readonly ParentedSelection[],
+  { context, exclude, mode, putList }: Keying,
+  onProgress: ((bytes: number) => void) | undefined,
+): Promise<SourceIngredients> {
+  await context.prepare(
+    selections.flatMap(({ matches }) => [...matches]),
+    onProgress,
+  );
+  const words = selections.map((selection): WordIngredient => {
+    const { root } = selection;
+    const include = (node: TreeNode): boolean => isBelowMatch(selection, node) && (exclude?.(root, node) ?? true);
+    return { matches: [{ digest: treeDigest(context, root, { mode, include, putList }) }] };
+  });
+  return { kind: "context", words };
 }
 
 /** Hard links between different matches of one word: the layer keeps them, and no digest of a single match tells of them. */

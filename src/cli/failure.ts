@@ -22,6 +22,12 @@ export class ReportedFailure extends Error {
   }
 }
 
+/** What to tell of an error: after a signal, whatever else went wrong went wrong because of it. */
+export function toldError(error: unknown, signal: AbortSignal): unknown {
+  if (!signal.aborted || !isNacreError(signal.reason) || error instanceof ReportedFailure) return error;
+  return isNacreError(error) && error.code === "CANCELLED" ? error : signal.reason;
+}
+
 /** Exit codes: 1 failure, 2 wrong usage. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ReportedFailure) return exitCodeOf(error.cause);

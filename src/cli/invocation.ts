@@ -37,19 +37,23 @@ export function note(invocation: Invocation, text: string): void {
 }
 
 /**
- * Reads standard input to its end.
+ * Standard input in pieces, until its end.
  * @throws the signal's reason, if it is aborted meanwhile
  */
-export async function readStdin(invocation: Invocation): Promise<Buffer> {
-  const { stdin, signal } = invocation;
+export async function* stdinChunks({ stdin, signal }: Invocation): AsyncGenerator<Buffer> {
   signal.throwIfAborted();
   const stop = (): void => void stdin.destroy(signal.reason);
   signal.addEventListener("abort", stop, { once: true });
   try {
-    const chunks: Buffer[] = [];
-    for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
-    return Buffer.concat(chunks);
+    for await (const chunk of stdin) yield Buffer.from(chunk);
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+/** All of standard input. @throws the signal's reason, if it is aborted meanwhile */
+export async function readStdin(invocation: Invocation): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stdinChunks(invocation)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }

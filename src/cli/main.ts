@@ -4,7 +4,7 @@
  */
 import { CommanderError } from "commander";
 import { errnoOf, isNacreError } from "../support/errors.js";
-import { exitCodeOf, failuresOf, fromCommander, ReportedFailure, renderFailure } from "./failure.js";
+import { exitCodeOf, failuresOf, fromCommander, ReportedFailure, renderFailure, toldError } from "./failure.js";
 import { type Invocation, print } from "./invocation.js";
 import { createProgram, helpCommandFor, normalizeBooleans, wantsDebug } from "./program.js";
 import { watchSignals } from "./signals.js";
@@ -18,6 +18,8 @@ import { paintFor } from "./style.js";
 export async function main(argv: readonly string[]): Promise<number> {
   const watch = watchSignals(process);
   const pipes = watchPipes();
+  // What waits for a reader who does not read would wait for ever. A terminal is not written to at length.
+  watch.signal.addEventListener("abort", () => process.stdout.isTTY || process.stdout.destroy(watch.signal.reason));
   const invocation: Invocation = {
     stdin: process.stdin,
     stdout: process.stdout,
@@ -31,7 +33,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     // A failed write is told on a later turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
     if (code === 0) return pipes.failed() ? 1 : 0;
-    return watch.exitCode() ?? code;
+    const stopped = watch.exitCode();
+    // Bytes that no one takes would keep the process alive.
+    if (stopped !== undefined && process.stdout.writableLength > 0) process.exit(stopped);
+    return stopped ?? code;
   } finally {
     watch.close();
   }
@@ -59,7 +64,10 @@ export async function runCommand(
       // A group of commands without a command: its help has been printed.
       if (error.code === "commander.help") return 2;
     }
-    const failure = error instanceof CommanderError ? fromCommander(error, helpCommandFor(program, words)) : error;
+    const failure =
+      error instanceof CommanderError
+        ? fromCommander(error, helpCommandFor(program, words))
+        : toldError(error, invocation.signal);
     if (!brokenOff()) await report(failure, words, invocation);
     return exitCodeOf(failure);
   }
@@ -91,6 +99,7 @@ function watchPipes(): Pipes {
   let failed = false;
   process.stderr.on("error", () => {});
   process.stdout.on("error", (error) => {
+    if (isNacreError(error)) return;
     if (errnoOf(error) === "EPIPE") {
       broken = true;
       return;

@@ -4,7 +4,7 @@
  */
 import { closeSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { decompressStream } from "../layer/decompress.js";
-import type { ContentReader, FileTree, TreeNode } from "../layer/fileTree.js";
+import { type ContentReader, cleanPath, type FileTree, type TreeNode } from "../layer/fileTree.js";
 import { LayerIndexer } from "../layer/indexTar.js";
 import { LayerTree, type MergedNode } from "../layer/layerTree.js";
 import { toByteString } from "../support/bytes.js";
@@ -74,7 +74,7 @@ export async function unpackArchive(tree: FileTree, node: TreeNode, tempFile: Te
 /** Lays an archive over the destination directory. */
 export function extractInto(out: OutTree, archive: LayerTree, rules: CopyRules): void {
   const target = out.makeDirectories(
-    toByteString(rules.destination),
+    cleanPath(toByteString(rules.destination)),
     directoryDefaults({ ...rules, chmod: undefined }),
   );
   const { root } = archive;
@@ -98,7 +98,7 @@ function extractChildren(
     // A directory that the archive only implies is looked up like any path: an existing symlink leads on.
     const node =
       child.layer < 0
-        ? out.makeDirectories(child.name, directoryDefaults({ ...rules, chmod: undefined }), target)
+        ? out.makeDirectories(child.name, { mode: 0o755, uid: 0, gid: 0, mtime: rules.now }, target)
         : out.putDirectory(target, child.name, { ...metaOf(child), ...rules.owner });
     extractChildren(out, node, archive, child, rules, inodes);
   }

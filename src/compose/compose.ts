@@ -5,10 +5,10 @@
  */
 import { closeSync, rmSync } from "node:fs";
 import { excludeFilter } from "../context/exclude.js";
-import { selectSources } from "../context/select.js";
+import { selectSources, selectWithParents } from "../context/select.js";
 import { isNumericOwner, readAccounts, resolveOwner } from "../image/users.js";
 import { createSink } from "../layer/chunkSink.js";
-import type { FileTree } from "../layer/fileTree.js";
+import { cleanPath, type FileTree } from "../layer/fileTree.js";
 import { LayerWriter, type WrittenLayer } from "../layer/layerWriter.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, InlineFile, WorkdirStep } from "../plan/graph.js";
@@ -17,7 +17,7 @@ import { encodeText, toByteString } from "../support/bytes.js";
 import { ioError, isNacreError, type NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import { extractInto, isArchive, type UnpackedArchive, unpackArchive } from "./archive.js";
-import { type CopyRules, copyInto, fileTarget, putFile } from "./copy.js";
+import { type CopyRules, copyInto, copyWithParents, fileTarget, putFile } from "./copy.js";
 import { OutTree } from "./outTree.js";
 import { collectEntries, type PreviousLayer, writeEntries } from "./write.js";
 
@@ -67,7 +67,7 @@ export async function composeCopy(step: CopyStep, from: FileTree, env: ComposeEn
 export async function composeWorkdir(step: WorkdirStep, env: ComposeEnv): Promise<WrittenLayer> {
   const owner = step.user === "" ? { uid: 0, gid: 0 } : await ownerOf(step.user, env, "USER");
   const out = new OutTree(env.parent);
-  out.makeDirectories(toByteString(step.path), { mode: 0o755, ...owner, mtime: env.now });
+  out.makeDirectories(cleanPath(toByteString(step.path)), { mode: 0o755, ...owner, mtime: env.now });
   return writeLayer(out, env);
 }
 
@@ -90,6 +90,12 @@ async function copyWord(
   store: Store,
   archives: UnpackedArchive[],
 ): Promise<void> {
+  if (step.parents) {
+    const selection = selectWithParents(from, word);
+    await from.prepare([...selection.matches]);
+    copyWithParents(out, from, selection, rules);
+    return;
+  }
   const matches = selectSources(from, word);
   await from.prepare(matches.map(({ node }) => node));
   if (step.keyword === "COPY" || step.unpack === false) {
@@ -134,11 +140,12 @@ function copyInline(out: OutTree, file: InlineFile, rules: CopyRules): void {
   });
 }
 
-/** A name that the image does not know counts as 0, as BuildKit has it, but not in silence. */
+/** A name that the image does not know is replaced, as BuildKit does, but not in silence. */
 async function ownerOf(spec: string, env: ComposeEnv, what: string): Promise<{ uid: number; gid: number }> {
   const accounts = isNumericOwner(spec) ? { passwd: undefined, groups: undefined } : await readAccounts(env.parent);
   const { uid, gid, missing } = resolveOwner(spec, accounts);
-  for (const name of missing) env.warn("UnknownOwner", `${what} ${spec}: the image has no ${name}; 0 is used instead`);
+  for (const name of missing)
+    env.warn("UnknownOwner", `${what} ${spec}: the image has no ${name}; ${uid}:${gid} is used instead`);
   return { uid, gid };
 }
 

@@ -3,8 +3,8 @@
  * COPY; solver/llbsolver file operations): which destination a file gets, what happens to existing files, owners,
  * modes.
  */
-import type { SelectedSource } from "../context/select.js";
-import type { FileTree, TreeNode } from "../layer/fileTree.js";
+import { isBelowMatch, type ParentedSelection, type SelectedSource } from "../context/select.js";
+import { cleanPath, type FileTree, type TreeNode } from "../layer/fileTree.js";
 import type { ModeChange } from "../plan/chmod.js";
 import { type ByteString, toByteString } from "../support/bytes.js";
 import {
@@ -43,6 +43,8 @@ interface Copying {
   readonly root: TreeNode;
   readonly rules: CopyRules;
   readonly group: InodeGroup;
+  /** Directories that are only on the way to what is selected keep their metadata where they exist. */
+  readonly keepParents: boolean;
 }
 
 /** Lays one source word over `out`. Names of one inode within a word stay links of each other. */
@@ -54,25 +56,51 @@ export function copyInto(out: OutTree, source: CopySource, rules: CopyRules): vo
   }
 }
 
-/** What directories made on the way to a destination are like: 0755 root, or as the flags say (octal modes only). */
+/**
+ * Lays one source word of `--parents` over `out`. The destination is a directory; directories above the matches come
+ * as they are in the source, unless they exist.
+ */
+export function copyWithParents(out: OutTree, tree: FileTree, selection: ParentedSelection, rules: CopyRules): void {
+  const target = out.makeDirectories(cleanPath(toByteString(rules.destination)), directoryDefaults(rules));
+  const { root } = selection;
+  const selected = (node: TreeNode): boolean => isBelowMatch(selection, node) && (rules.include?.(root, node) ?? true);
+  const from: Copying = {
+    tree,
+    root,
+    rules: { ...rules, include: (_, node) => selected(node) },
+    group: new Map(),
+    keepParents: true,
+  };
+  copyChildren(out, target, from, root);
+}
+
+/**
+ * What directories made on the way to a destination are like: 0755 root, or as the flags say: the permission bits of an
+ * octal mode, less BuildKit's umask of 022.
+ */
 export function directoryDefaults(rules: CopyRules): DirectoryDefaults {
   return {
-    mode: rules.chmod?.octal ?? 0o755,
+    mode: rules.chmod?.octal === undefined ? 0o755 : rules.chmod.octal & 0o755,
     uid: rules.owner?.uid ?? 0,
     gid: rules.owner?.gid ?? 0,
     mtime: rules.now,
   };
 }
 
-/** The destination of a single file: a directory and the name in it. */
+/**
+ * The destination of a single file: a directory and the name in it. A destination that is no directory is followed to
+ * its end, as a path that is opened would be; a name inside a directory is replaced, never followed.
+ */
 export function fileTarget(out: OutTree, name: ByteString, rules: CopyRules): { parent: OutNode; name: ByteString } {
   const destination = toByteString(rules.destination);
+  const clean = cleanPath(destination);
   const defaults = directoryDefaults(rules);
-  if (destination.endsWith("/") || out.typeAt(destination) === "dir") {
-    return { parent: out.makeDirectories(destination, defaults), name };
+  if (clean === "" || destination.endsWith("/") || out.typeAt(clean) === "dir") {
+    return { parent: out.makeDirectories(clean, defaults), name };
   }
-  const slash = destination.lastIndexOf("/");
-  return { parent: out.makeDirectories(destination.slice(0, slash), defaults), name: destination.slice(slash + 1) };
+  const real = out.follow(clean);
+  const slash = real.lastIndexOf("/");
+  return { parent: out.makeDirectories(real.slice(0, Math.max(0, slash)), defaults), name: real.slice(slash + 1) };
 }
 
 /** Puts a file at its target, refusing to replace a directory. */
@@ -89,14 +117,14 @@ function copyFile(out: OutTree, tree: FileTree, match: SelectedSource, rules: Co
 
 /** A directory's contents go into the destination; its own mode and owner go nowhere, its mtime does. */
 function copyContents(out: OutTree, tree: FileTree, source: TreeNode, rules: CopyRules, group: InodeGroup): void {
-  const destination = toByteString(rules.destination);
+  const destination = cleanPath(toByteString(rules.destination));
   const type = out.typeAt(destination);
   if (type !== undefined && type !== "dir") throw conflict(`cannot copy to non-directory: ${rules.destination}`);
   const target = out.makeDirectories(destination, directoryDefaults(rules));
   const now =
     target.meta ?? (target.base ? metaOf(target.base) : { type: "dir" as const, ...directoryDefaults(rules) });
   target.meta = { ...now, mtime: source.mtime };
-  copyChildren(out, target, { tree, root: source, rules, group }, source);
+  copyChildren(out, target, { tree, root: source, rules, group, keepParents: false }, source);
 }
 
 function copyChildren(out: OutTree, target: OutNode, from: Copying, source: TreeNode): void {
@@ -114,7 +142,8 @@ function copyDirectory(out: OutTree, parent: OutNode, from: Copying, source: Tre
   const node = out.child(parent, source.name);
   const type = out.typeOf(node);
   if (type !== undefined && type !== "dir") throw conflict(`cannot copy to non-directory: /${outPath(node)}`);
-  node.meta = directoryMeta(source, from.rules);
+  const kept = from.keepParents && type === "dir" && !(from.rules.include?.(from.root, source) ?? true);
+  if (!kept) node.meta = directoryMeta(source, from.rules);
   copyChildren(out, node, from, source);
 }
 

@@ -99,10 +99,8 @@ export class OutTree {
       const next = this.child(here, part);
       const type = this.typeOf(next);
       if (type === "symlink") {
-        if (++links > MAX_LINKS) throw conflict(`too many levels of symbolic links in ${fromByteString(path)}`);
-        const target = next.meta?.link ?? next.base?.link ?? "";
-        if (target.startsWith("/")) here = this.root;
-        todo.push(...components(target).reverse());
+        if (++links > MAX_LINKS) throw tooManyLinks(path);
+        here = this.#pushTarget(next, here, todo);
         continue;
       }
       if (type === undefined) next.meta = { type: "dir", ...defaults };
@@ -114,28 +112,49 @@ export class OutTree {
 
   /** What a path leads to, symlinks followed; undefined where nothing is there. Makes nothing. */
   typeAt(path: ByteString): FileType | undefined {
+    const { node, missing } = this.#walk(path);
+    return missing.length > 0 ? undefined : this.typeOf(node);
+  }
+
+  /** The path that a path leads to, symlinks followed, whether anything is there or not. */
+  follow(path: ByteString): ByteString {
+    const { node, missing } = this.#walk(path);
+    const names: ByteString[] = [];
+    for (let at: OutNode = node; at.parent !== undefined; at = at.parent) names.unshift(at.name);
+    return [...names, ...missing].join("/");
+  }
+
+  #walk(path: ByteString): { readonly node: OutNode; readonly missing: readonly ByteString[] } {
     const todo = components(path).reverse();
+    const missing: ByteString[] = [];
     let here = this.root;
     let links = 0;
     while (todo.length > 0) {
       const part = todo.pop()!;
       if (part === "..") {
-        here = here.parent ?? here;
+        if (missing.length > 0) missing.pop();
+        else here = here.parent ?? here;
         continue;
       }
-      const next = this.child(here, part);
-      const type = this.typeOf(next);
-      if (type === "symlink") {
-        if (++links > MAX_LINKS) throw conflict(`too many levels of symbolic links in ${fromByteString(path)}`);
-        const target = next.meta?.link ?? next.base?.link ?? "";
-        if (target.startsWith("/")) here = this.root;
-        todo.push(...components(target).reverse());
-        continue;
+      const next = missing.length > 0 || this.typeOf(here) !== "dir" ? undefined : this.child(here, part);
+      const type = next && this.typeOf(next);
+      if (next === undefined || type === undefined) {
+        missing.push(part);
+      } else if (type === "symlink") {
+        if (++links > MAX_LINKS) throw tooManyLinks(path);
+        here = this.#pushTarget(next, here, todo);
+      } else {
+        here = next;
       }
-      if (type === undefined || (type !== "dir" && todo.length > 0)) return undefined;
-      here = next;
     }
-    return this.typeOf(here);
+    return { node: here, missing };
+  }
+
+  /** Puts a symlink's target before what is left of a path. @returns where it starts */
+  #pushTarget(link: OutNode, here: OutNode, todo: ByteString[]): OutNode {
+    const target = link.meta?.link ?? link.base?.link ?? "";
+    todo.push(...components(target).reverse());
+    return target.startsWith("/") ? this.root : here;
   }
 
   /** Puts anything but a directory at a name; what was there is gone. */
@@ -209,6 +228,12 @@ export class TreeContent implements OutContent {
   open(): ContentReader {
     return this.#tree.open(this.#node);
   }
+}
+
+function tooManyLinks(path: ByteString): NacreError {
+  return new NacreError("COPY_CONFLICT", `too many levels of symbolic links in ${fromByteString(path)}`, {
+    hint: "look for a symlink that leads back to itself",
+  });
 }
 
 /** A refusal, as files and directories cannot replace each other. */

@@ -4,8 +4,8 @@
  */
 
 import type { ContentReader } from "../layer/fileTree.js";
+import { type LayerContent, readRange } from "../layer/layerContent.js";
 import type { LayerIndex } from "../layer/layerIndex.js";
-import type { LayerContent } from "../layer/layerTree.js";
 import type { LayerWriter } from "../layer/layerWriter.js";
 import type { ByteString } from "../support/bytes.js";
 import { isNacreError, NacreError } from "../support/errors.js";
@@ -27,6 +27,7 @@ export interface WriteOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
+const CAPABILITY = "security.capability";
 /** How long the event loop may wait: progress and signals are served in between. */
 const SLICE_MS = 40;
 
@@ -103,8 +104,14 @@ function entryOf(path: ByteString, meta: OutMeta, first: ByteString | undefined,
     link: first ?? meta.link,
     devMajor: meta.devMajor,
     devMinor: meta.devMinor,
-    xattrs: linked ? undefined : meta.xattrs,
+    xattrs: linked || meta.xattrs === undefined ? undefined : keptXattrs(meta.xattrs),
   };
+}
+
+/** Of all extended attributes only file capabilities reach a layer (BuildKit). */
+function keptXattrs(xattrs: Readonly<Record<string, ByteString>>): Readonly<Record<string, ByteString>> | undefined {
+  const value = xattrs[CAPABILITY];
+  return value === undefined ? undefined : { [CAPABILITY]: value };
 }
 
 function addContent(writer: LayerWriter, entry: TarEntry, content: OutContent, splicer: Splicer | undefined): void {
@@ -158,7 +165,7 @@ class Splicer {
       if (entry < 0 || !this.#holds(entry, digest, size)) return undefined;
     }
     this.#next = entry + 1;
-    return this.#reader(entry);
+    return readRange(this.#content, index.contentOffset(entry), size);
   }
 
   #holds(entry: number, digest: string, size: number): boolean {
@@ -166,18 +173,5 @@ class Splicer {
     return (
       columns.contentOffsets[entry]! >= 0 && columns.sizes[entry] === size && this.#index.digestHex(entry) === digest
     );
-  }
-
-  #reader(entry: number): ContentReader {
-    let position = this.#index.contentOffset(entry);
-    const end = position + this.#index.size(entry);
-    return {
-      read: (target, at, length) => {
-        const got = this.#content.read(target, at, Math.min(length, end - position), position);
-        position += got;
-        return got;
-      },
-      close: () => {},
-    };
   }
 }

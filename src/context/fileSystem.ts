@@ -5,7 +5,7 @@ import { errnoOf, ioError, NacreError } from "../support/errors.js";
 import type { StatValues } from "./entryTable.js";
 import { S_IFMT, S_IFREG } from "./fileTypes.js";
 
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = fs.constants;
 
 /** The root of a context on disk. */
 export interface DiskRoot {
@@ -14,6 +14,8 @@ export interface DiskRoot {
   readonly ascii: boolean;
   /** As the user wrote it, for messages. */
   readonly shown: string;
+  /** The system tells where an open file really lies (Linux: /proc/self/fd). */
+  readonly tellsPlaces: boolean;
 }
 
 /**
@@ -25,7 +27,7 @@ export function openRoot(root: string): DiskRoot {
     const real = fs.realpathSync.native(fsPath(toByteString(root)), "latin1");
     if (!fs.statSync(fsPath(real)).isDirectory()) throw notADirectory(root);
     const prefix = real === "/" ? "" : real;
-    return { prefix, ascii: isAscii(prefix), shown: root };
+    return { prefix, ascii: isAscii(prefix), shown: root, tellsPlaces: tellsPlace(real) };
   } catch (error) {
     if (errnoOf(error) === "ENOENT") {
       throw new NacreError("CONTEXT_UNREADABLE", `the build context ${root} does not exist`, {
@@ -78,32 +80,64 @@ export interface OpenFile {
 }
 
 /**
- * Opens a regular file of the context for reading: never through a symlink, never waiting for a fifo.
+ * Opens a regular file of the context for reading: never through a symlink, never waiting for a fifo. A directory above
+ * that is exchanged for a symlink at this moment does not lead out either, where the system tells places.
  * @returns undefined if something else is there now
  * @throws the failure of open(2)
  */
-export function openRegular(path: string | Buffer): OpenFile | undefined {
+export function openRegular(root: DiskRoot, path: ByteString): OpenFile | undefined {
   let descriptor: number;
   try {
-    descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    descriptor = fs.openSync(diskPath(root, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
     const errno = errnoOf(error) ?? "";
     if (["ENOENT", "ENOTDIR", "ELOOP", "ENXIO", "ENODEV", "EISDIR"].includes(errno)) return undefined;
     throw error;
   }
   const stat = fs.fstatSync(descriptor);
-  if ((stat.mode & S_IFMT) === S_IFREG) return { descriptor, stat };
+  const inPlace = !root.tellsPlaces || placeOf(descriptor) === `${root.prefix}/${path}`;
+  if ((stat.mode & S_IFMT) === S_IFREG && inPlace) return { descriptor, stat };
   fs.closeSync(descriptor);
   return undefined;
 }
 
+function placeOf(descriptor: number): ByteString | undefined {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${descriptor}`, "latin1");
+  } catch {
+    return undefined;
+  }
+}
+
+function tellsPlace(directory: ByteString): boolean {
+  if (process.platform !== "linux") return false;
+  let descriptor: number;
+  try {
+    descriptor = fs.openSync(fsPath(directory), O_RDONLY | O_DIRECTORY);
+  } catch {
+    return false;
+  }
+  try {
+    return placeOf(descriptor) === directory;
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
 /** A failure to read something that belongs to the context. */
 export function unreadable(doing: string, root: DiskRoot, path: ByteString, error: unknown): NacreError {
-  const hint =
-    errnoOf(error) === "ENAMETOOLONG"
-      ? "the path is longer than the system can open; move the build context up, or exclude the directory in .dockerignore"
-      : "make it readable, or exclude it in .dockerignore";
-  return ioError("CONTEXT_UNREADABLE", `${doing} ${shownPath(root, path)}`, error, hint);
+  if (errnoOf(error) === "ENAMETOOLONG") {
+    return new NacreError("CONTEXT_UNREADABLE", `a path is too long: ${shownPath(root, path)}`, {
+      hint: "the system cannot open paths of 4096 bytes; exclude the directory in .dockerignore",
+      cause: error,
+    });
+  }
+  return ioError(
+    "CONTEXT_UNREADABLE",
+    `${doing} ${shownPath(root, path)}`,
+    error,
+    "make it readable, or exclude it in .dockerignore",
+  );
 }
 
 /** Something is not as it was when the context was scanned. */
@@ -115,7 +149,10 @@ export function changed(root: DiskRoot, path: ByteString): NacreError {
 }
 
 function shownPath(root: DiskRoot, path: ByteString): string {
-  return path === "" ? root.shown : `${fromByteString(path)} in the build context ${root.shown}`;
+  if (path === "") return root.shown;
+  const text = fromByteString(path);
+  const short = text.length > 400 ? `${text.slice(0, 200)}…${text.slice(-200)}` : text;
+  return `${short} in the build context ${root.shown}`;
 }
 
 function notADirectory(root: string): NacreError {

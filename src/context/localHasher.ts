@@ -13,7 +13,7 @@ import {
   hashSmall,
 } from "./contentReader.js";
 import { type Directory, FLAG, forgetTree } from "./entryTable.js";
-import { changed, type DiskRoot, diskPath, type OpenFile, openRegular, unreadable } from "./fileSystem.js";
+import { changed, type DiskRoot, type OpenFile, openRegular, unreadable } from "./fileSystem.js";
 import { S_IFMT, S_IFREG } from "./fileTypes.js";
 import { Pacer } from "./pacer.js";
 import { join, type Scanner } from "./scanner.js";
@@ -135,7 +135,7 @@ export class LocalHasher {
 
   #open(path: ByteString): OpenFile | undefined {
     try {
-      return openRegular(diskPath(this.#options.root, path));
+      return openRegular(this.#options.root, path);
     } catch (error) {
       throw unreadable("opening", this.#options.root, path, error);
     }

@@ -48,6 +48,62 @@ function wildcardMatches(tree: FileTree, pattern: string): TreeNode[] {
   return matches;
 }
 
+/** What `--parents` selects: names with the directories above them, from a pivot on. */
+export interface ParentedSelection {
+  /** The directory of the pivot: everything before `/./` in the word, links followed; else the root. */
+  readonly root: TreeNode;
+  /** What the rest of the word means, links not followed. */
+  readonly matches: ReadonlySet<TreeNode>;
+}
+
+/**
+ * Looks a source word of `COPY --parents` up (BuildKit: frontend reference, "COPY --parents"): `**` stands for any
+ * number of directories, the first `/./` is the pivot.
+ * @throws NacreError SOURCE_NOT_FOUND if a word without wildcards is not there
+ */
+export function selectWithParents(tree: FileTree, word: string): ParentedSelection {
+  const pivot = /^(.*?)\/\.\/(.*)$/.exec(`/${word}`);
+  const prefix = cleanPath(toByteString(pivot?.[1] ?? ""));
+  const rest = cleanPath(toByteString(pivot?.[2] ?? word));
+  const { node: root, path } = resolvePath(tree, prefix, true);
+  if (root === undefined) throw notFound(tree, word, prefix, path);
+  const matches = new Set<TreeNode>();
+  const parts = fromByteString(rest)
+    .split("/")
+    .filter((part) => part !== "");
+  matchParts(tree, root, parts, matches);
+  if (matches.size === 0 && !hasWildcard(fromByteString(rest))) {
+    const whole = prefix === "" ? rest : `${prefix}/${rest}`;
+    throw notFound(tree, word, whole, whole);
+  }
+  return { root, matches };
+}
+
+function matchParts(tree: FileTree, node: TreeNode, parts: readonly string[], found: Set<TreeNode>): void {
+  const [first, ...rest] = parts;
+  if (first === undefined) {
+    found.add(node);
+    return;
+  }
+  if (first === "**") {
+    matchParts(tree, node, rest, found);
+    for (const child of tree.children(node)) {
+      if (child.type === "dir") matchParts(tree, child, parts, found);
+      else if (rest.length === 0) found.add(child);
+    }
+    return;
+  }
+  const test = compileComponent(first);
+  for (const child of tree.children(node)) if (test(fromByteString(child.name))) matchParts(tree, child, rest, found);
+}
+
+/** True for a match and everything below one. */
+export function isBelowMatch(selection: ParentedSelection, node: TreeNode): boolean {
+  for (let at: TreeNode | undefined = node; at !== undefined; at = at.parent)
+    if (selection.matches.has(at)) return true;
+  return false;
+}
+
 function notFound(tree: FileTree, word: string, path: ByteString, resolved: ByteString): NacreError {
   const shown = `"/${fromByteString(path)}"`;
   const escapes = /(^|\/)\.\.(\/|$)/.test(word);

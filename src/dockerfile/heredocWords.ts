@@ -32,7 +32,12 @@ export function readOpener(word: string): HeredocOpener | undefined {
   if (!match) return undefined;
   const name = unquoteName(match[3]!);
   if (name === undefined) return undefined;
-  return { name: name.text, expand: !name.quoted, chomp: match[2] === "-", fd: Math.min(Number(match[1] || "0"), Number.MAX_SAFE_INTEGER) };
+  return {
+    name: name.text,
+    expand: !name.quoted,
+    chomp: match[2] === "-",
+    fd: Math.min(Number(match[1] || "0"), Number.MAX_SAFE_INTEGER),
+  };
 }
 
 /** Finds the openers of a joined line, in order. */

@@ -143,7 +143,7 @@ export class Scanner {
 
   #statement(first: PhysicalLine, start: number): Statement {
     const { joined, last } = this.#join(first, start);
-    this.#count(joined, last);
+    this.#length += joined.text.length;
     const split = splitStatement(joined.text, this.#escape);
     const wanted = this.#openers(joined, split, first.number);
     const heredocs: Heredoc[] = [];
@@ -161,28 +161,22 @@ export class Scanner {
     return { source: this.#source, escape: this.#escape, joined, ...split, comments, heredocs, range };
   }
 
-  #count(joined: JoinedLine, { number, origin, end }: PhysicalLine): void {
-    this.#instructions++;
-    this.#length += joined.text.length;
-    if (this.#tolerant) return;
-    const range = { start: { line: number, column: 0 }, end: { line: number, column: end - origin } };
+  /** Refuses what no Dockerfile needs, before memory suffers. `length`: of the instruction so far. */
+  #checkLimits(length: number, line: PhysicalLine): void {
+    const many = this.#instructions > MAX_INSTRUCTIONS;
+    if (this.#tolerant || (!many && this.#length + length <= MAX_INSTRUCTION_TEXT)) return;
+    const message = many
+      ? `more than ${MAX_INSTRUCTIONS} instructions in one Dockerfile`
+      : `the instructions are longer than ${MAX_INSTRUCTION_TEXT} characters together`;
     const hint = "move long texts into files or heredocs, and split the file";
-    if (this.#instructions > MAX_INSTRUCTIONS) {
-      throw this.#source.limit(`more than ${MAX_INSTRUCTIONS} instructions in one Dockerfile`, range, hint);
-    }
-    if (this.#length > MAX_INSTRUCTION_TEXT) {
-      throw this.#source.limit(
-        `the instructions are longer than ${MAX_INSTRUCTION_TEXT} characters together`,
-        range,
-        hint,
-      );
-    }
+    throw this.#source.limit(message, lineRange(line), hint);
   }
 
   /** Joins the first line with those that continue it. */
   #join(first: PhysicalLine, start: number): { joined: JoinedLine; last: PhysicalLine } {
     const parts: string[] = [];
     const pieces: Piece[] = [];
+    this.#instructions++;
     let length = 0;
     let last = first;
     let blank: PhysicalLine | undefined;
@@ -191,6 +185,7 @@ export class Scanner {
       pieces.push({ at: length, line: line.number, column: from - line.origin });
       parts.push(this.#source.text.slice(from, to ?? line.end));
       length += (to ?? line.end) - from;
+      this.#checkLimits(length, line);
       last = line;
       return to !== undefined;
     };
@@ -203,14 +198,10 @@ export class Scanner {
       else if (this.#source.text[content] === "#") this.onComment(line);
       else continues = add(line, line.start);
     }
-    if (blank) this.#warnBlank(blank);
+    if (blank) {
+      this.warnings.push({ rule: "NoEmptyContinuation", message: "Empty continuation line", range: lineRange(blank) });
+    }
     return { joined: new JoinedLine(parts.join(""), pieces, this.#source.standIn?.range), last };
-  }
-
-  #warnBlank(line: PhysicalLine): void {
-    const position = (column: number) => ({ line: line.number, column });
-    const range = { start: position(0), end: position(line.end - line.origin) };
-    this.warnings.push({ rule: "NoEmptyContinuation", message: "Empty continuation line", range });
   }
 
   /**
@@ -284,6 +275,10 @@ export class Scanner {
 /** Removes the leading tabs of every line (`<<-`). */
 export function chompTabs(text: string): string {
   return text.replace(/(^|\n)\t+/g, "$1");
+}
+
+function lineRange({ number, origin, end }: PhysicalLine): SourceRange {
+  return { start: { line: number, column: 0 }, end: { line: number, column: end - origin } };
 }
 
 function skipSpace(text: string, start: number, end: number): number {

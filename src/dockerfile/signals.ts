@@ -37,7 +37,8 @@ export function checkSignal(text: string): void {
   if (/^\+?\d+$/.test(text) && Number(text) > 0) return;
   const name = text.toUpperCase().replace(/^SIG/, "");
   if (NAMES.includes(name)) return;
-  const near = nearest(name, NAMES);
+  // A short word is near to too many names.
+  const near = nearest(name, NAMES, Math.min(3, name.length - 1));
   const suggestion = near === undefined ? "" : ` (did you mean SIG${near}?)`;
   throw new NacreError("DOCKERFILE_SYNTAX", `invalid signal: ${text}${suggestion}`, {
     hint: "write a name such as SIGTERM, or a positive number",

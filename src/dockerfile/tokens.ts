@@ -118,7 +118,7 @@ function paintStatement(canvas: Canvas, statement: Statement, ask: boolean): voi
   const { joined, keywordSpan, heredocs, flags, range } = statement;
   if (!isKeyword(statement.keyword)) return;
   canvas.paintRange("keyword", joined.range(keywordSpan.start, keywordSpan.end));
-  if (statement.keyword === "ONBUILD") paintInnerKeyword(canvas, statement);
+  if (statement.keyword === "ONBUILD") paintInner(canvas, statement);
   for (const { span } of flags) paintFlag(canvas, statement, span.start, span.end);
   for (const heredoc of heredocs) {
     canvas.paintRange("heredoc", heredoc.word.range);
@@ -135,10 +135,14 @@ function isKeyword(word: string): boolean {
   return (KEYWORDS as readonly string[]).includes(word);
 }
 
-function paintInnerKeyword(canvas: Canvas, { joined, escape: escapeToken, rest }: Statement): void {
-  const inner = splitStatement(joined.text, escapeToken, rest.start);
+/** Keyword and flags of a trigger. */
+function paintInner(canvas: Canvas, statement: Statement): void {
+  const { joined, rest } = statement;
+  const inner = splitStatement(joined.text, statement.escape, rest.start);
   const { start, end } = inner.keywordSpan;
-  if (isKeyword(inner.keyword)) canvas.paintRange("keyword", joined.range(start, end));
+  if (!isKeyword(inner.keyword)) return;
+  canvas.paintRange("keyword", joined.range(start, end));
+  for (const { span } of inner.flags) paintFlag(canvas, statement, span.start, span.end);
 }
 
 function paintFlag(canvas: Canvas, { joined }: Statement, start: number, end: number): void {

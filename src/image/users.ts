@@ -31,7 +31,7 @@ export interface Accounts {
   readonly groups: readonly GroupEntry[] | undefined;
 }
 
-/** An owner resolved to numbers, and the names that were not found (they count as 0, as BuildKit has it). */
+/** An owner resolved to numbers, and the names that were not found. */
 export interface ResolvedOwner {
   readonly uid: number;
   readonly gid: number;
@@ -62,9 +62,10 @@ export function resolveOwner(spec: string, accounts: Accounts): ResolvedOwner {
   const missing: string[] = [];
   const entry = isNumber(user) ? undefined : findUser(user, accounts, missing);
   const uid = isNumber(user) ? toId(user, spec) : (entry?.uid ?? 0);
-  if (group === undefined) return { uid, gid: isNumber(user) ? uid : (entry?.gid ?? 0), missing };
+  const primary = isNumber(user) ? uid : (entry?.gid ?? 0);
+  if (group === undefined) return { uid, gid: primary, missing };
   if (isNumber(group)) return { uid, gid: toId(group, spec), missing };
-  return { uid, gid: findGroup(group, accounts, missing), missing };
+  return { uid, gid: findGroup(group, accounts, missing) ?? primary, missing };
 }
 
 /** True if an owner needs no look-up: both parts are numbers, `root`, or empty. */
@@ -79,11 +80,11 @@ function findUser(name: string, accounts: Accounts, missing: string[]): { uid: n
   return entry;
 }
 
-function findGroup(name: string, accounts: Accounts, missing: string[]): number {
+function findGroup(name: string, accounts: Accounts, missing: string[]): number | undefined {
   if (name === "" || name === "root") return 0;
   const entry = accounts.groups?.find((line) => line.name === name);
   if (entry === undefined) missing.push(`group ${name}`);
-  return entry?.gid ?? 0;
+  return entry?.gid;
 }
 
 function isNumber(text: string): boolean {

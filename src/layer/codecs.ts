@@ -6,10 +6,10 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import * as zlib from "node:zlib";
 import { NacreError } from "../support/errors.js";
+import { type Framing, GzipFraming, gzipBlock } from "./gzipFraming.js";
 
 /** The codecs that layers can be written with. */
 export type Codec = "gzip" | "zstd";
@@ -21,7 +21,7 @@ export const CODEC_LEVELS: Readonly<
 
 /** Compresses blocks, several at once. */
 export interface BlockCompressor {
-  /** @returns a whole gzip member or zstd frame */
+  /** @returns a block for the codec's {@link framingOf} */
   compress(block: Buffer): Promise<Buffer>;
   /** Ends its threads. Nothing may be compressing. */
   close(): Promise<void>;
@@ -35,7 +35,6 @@ interface NativeZstd {
 type Done = (error: Error | null, result: Buffer) => void;
 
 const native = zlib as unknown as NativeZstd;
-const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip);
 const require = createRequire(import.meta.url);
 
 /**
@@ -61,17 +60,19 @@ export function openCompressor(codec: Codec, level: number, jobs: number): Block
       hint: `choose a whole number from ${min} to ${max}`,
     });
   }
-  if (codec === "gzip") return { compress: (block) => gzipMember(block, level), close: async () => {} };
+  if (codec === "gzip") return { compress: (block) => gzipBlock(block, level), close: async () => {} };
   if (native.zstdCompress) return { compress: (block) => nativeFrame(block, level), close: async () => {} };
   return new ZstdWorkers(level, Math.max(1, Math.min(jobs, availableParallelism())));
 }
 
-/** One RFC 1952 member: no time, no name, and "unknown" for the operating system, so that every system writes the same. */
-async function gzipMember(block: Buffer, level: number): Promise<Buffer> {
-  const member = await gzip(block, { level });
-  member[9] = 255;
-  return member;
+/** How blocks of a codec become one file; a new one for each file. */
+export function framingOf(codec: Codec): Framing {
+  return codec === "gzip" ? new GzipFraming() : FRAMES;
 }
+
+const NOTHING = Buffer.alloc(0);
+/** A zstd file is nothing but frames, one for each block (RFC 8878 §3). */
+const FRAMES: Framing = { begin: () => NOTHING, add: (block) => block, end: () => NOTHING };
 
 async function nativeFrame(block: Buffer, level: number): Promise<Buffer> {
   const params = { [native.constants.ZSTD_c_compressionLevel!]: level };

@@ -1,14 +1,13 @@
 /**
- * Compressing a layer. In: the uncompressed tar, and where to cut it (see blockCuts.ts). Out: one gzip file of several
- * members, or one zstd file of several frames; any reader of these formats takes it as a whole (RFC 1952 §2.2,
- * RFC 8878 §3). Blocks are compressed in parallel, without a shared dictionary, and their results are kept, so that
- * only blocks that changed cost anything. The bytes do not depend on how many are compressed at once, nor on what was
+ * Compressing a layer. In: the uncompressed tar, and where to cut it (see blockCuts.ts). Out: one gzip file, or one
+ * zstd file of several frames. Blocks are compressed in parallel, without a shared dictionary, and their results are
+ * kept, so that only blocks that changed cost anything. The bytes do not depend on how many are compressed at once, nor on what was
  * kept.
  */
 import { type DiffId, type Digest, digestOfHex } from "../oci/digest.js";
 import { NacreError } from "../support/errors.js";
 import { createHasher, sha256Hex } from "../support/hash.js";
-import { type BlockCompressor, type Codec, codecVersion, openCompressor } from "./codecs.js";
+import { type BlockCompressor, type Codec, codecVersion, framingOf, openCompressor } from "./codecs.js";
 
 /** Where compressed blocks are kept between builds. It may lose them at any time. */
 export interface BlockCache {
@@ -52,10 +51,16 @@ export interface CompressedLayer {
   readonly keys: readonly string[];
 }
 
-/** One block: a whole gzip member or zstd frame. */
-export interface CompressedBlock {
-  /** Its name in the cache. */
+/** The next bytes of a compressed layer. */
+export interface CompressedPiece {
+  readonly bytes: Buffer;
+  /** The block that it is; absent for what stands before and after the blocks. */
+  readonly block?: { readonly key: string; readonly reused: boolean } | undefined;
+}
+
+interface Block {
   readonly key: string;
+  /** As the codec gave it and the cache keeps it. */
   readonly bytes: Buffer;
   readonly reused: boolean;
 }
@@ -69,26 +74,30 @@ export async function compressLayer(options: CompressOptions): Promise<Compresse
   const hasher = createHasher();
   const keys: string[] = [];
   const count = { size: 0, reused: 0, made: 0 };
-  for await (const block of compressedBlocks(options)) {
-    hasher.update(block.bytes);
+  for await (const { bytes, block } of compressedPieces(options)) {
+    hasher.update(bytes);
+    count.size += bytes.length;
+    if (block === undefined) continue;
     keys.push(block.key);
-    count.size += block.bytes.length;
     count[block.reused ? "reused" : "made"]++;
   }
   return { digest: digestOfHex(hasher.hex()), ...count, keys };
 }
 
-/** The same as a stream of blocks in order: for those who write the bytes somewhere. */
-export async function* compressedBlocks(options: CompressOptions): AsyncGenerator<CompressedBlock> {
+/** The same as a stream of pieces in order: for those who write the bytes somewhere. */
+export async function* compressedPieces(options: CompressOptions): AsyncGenerator<CompressedPiece> {
   const compressor = openCompressor(options.codec, options.level, options.jobs);
+  const framing = framingOf(options.codec);
   const blocks = new BlockMaker(options, compressor);
   try {
+    yield { bytes: framing.begin() };
     for (let block = await blocks.next(); block; block = await blocks.next()) {
       throwIfAborted(options.signal);
-      yield block;
+      yield { bytes: framing.add(block.bytes), block };
       options.onProgress?.(blocks.done);
     }
     blocks.check();
+    yield { bytes: framing.end() };
   } finally {
     await blocks.settle();
     await compressor.close();
@@ -101,7 +110,7 @@ class BlockMaker {
   readonly #compressor: BlockCompressor;
   readonly #prefix: string;
   readonly #starts: readonly number[];
-  readonly #pending: Promise<CompressedBlock>[] = [];
+  readonly #pending: Promise<Block>[] = [];
   readonly #whole = createHasher();
   #begun = 0;
   #given = 0;
@@ -110,7 +119,7 @@ class BlockMaker {
     this.#options = options;
     this.#compressor = compressor;
     this.#prefix = `${options.codec}:${codecVersion(options.codec)}:${options.level}`;
-    // An empty input still is one empty member or frame: no bytes at all would be no valid gzip file.
+    // An empty input still is one empty block: no bytes at all would be no valid file.
     this.#starts = options.cuts.length === 0 ? [0] : options.cuts;
   }
 
@@ -120,7 +129,7 @@ class BlockMaker {
   }
 
   /** The next block in order, or undefined after the last. */
-  async next(): Promise<CompressedBlock | undefined> {
+  async next(): Promise<Block | undefined> {
     // One more than jobs, so that reading one overlaps with the compression of the others.
     while (this.#begun < this.#starts.length && this.#pending.length <= this.#options.jobs) {
       const block = this.#make(this.#begun++);
@@ -149,7 +158,7 @@ class BlockMaker {
     });
   }
 
-  async #make(number: number): Promise<CompressedBlock> {
+  async #make(number: number): Promise<Block> {
     const { keys, blocks } = this.#options;
     const raw = keys === undefined ? this.#read(number) : undefined;
     if (raw && this.#options.diffId) this.#whole.update(raw);

@@ -7,6 +7,7 @@
 import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 import type { TarEntry } from "../tar/entry.js";
+import type { SparseSegment } from "../tar/sparse.js";
 import { cleanPath, components } from "./fileTree.js";
 import { type Draft, draft, put } from "./indexDraft.js";
 import { layOut } from "./indexLayout.js";
@@ -35,10 +36,12 @@ export class IndexBuilder {
    * Adds a member. `path` and `link` need not be clean.
    * @param headerOffset where its first header block stands in the uncompressed tar
    * @param contentOffset where its content stands
+   * @param sparse for a sparse file, its stretches of data
    * @throws NacreError TAR_INVALID where no file system could hold it
    */
-  add(entry: TarEntry, headerOffset: number, contentOffset: number): void {
+  add(entry: TarEntry, headerOffset: number, contentOffset: number, sparse?: readonly SparseSegment[]): void {
     this.#add(cleanPath(entry.path), entry, headerOffset, contentOffset);
+    if (sparse && this.#current?.content) this.#current.content.sparse = sparse;
   }
 
   /** The same for a path that is known to be clean. */
@@ -104,7 +107,7 @@ export class IndexBuilder {
     const node = put(parent, draft(name, parent, entry.type, 0));
     this.#describe(node, entry, headerOffset);
     if (entry.type === "file")
-      node.content = { size: entry.size, offset: contentOffset, digest: undefined, first: node };
+      node.content = { size: entry.size, offset: contentOffset, digest: undefined, sparse: undefined, first: node };
     this.#current = node;
   }
 

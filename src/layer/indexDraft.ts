@@ -1,5 +1,6 @@
 /** Entries of a layer's index while its tree is being made. */
 import type { ByteString } from "../support/bytes.js";
+import type { SparseSegment } from "../tar/sparse.js";
 import { FLAG_OPAQUE, type IndexType } from "./layerIndex.js";
 
 /** A file's content: shared by all names of its inode. */
@@ -8,6 +9,8 @@ export interface DraftContent {
   offset: number;
   /** SHA-256 in hex, set once the content has passed. */
   digest: string | undefined;
+  /** Set for a sparse file: where its stretches of data stand in the tar, one after the other from `offset` on. */
+  sparse: readonly SparseSegment[] | undefined;
   /** The inode's first name. */
   readonly first: Draft;
 }

@@ -63,6 +63,7 @@ function fillColumns(
     links: {} as Record<string, ByteString>,
     devices: {} as Record<string, readonly [number, number]>,
     xattrs: {} as Record<string, Readonly<Record<string, ByteString>>>,
+    sparse: {} as Record<string, readonly (readonly [number, number])[]>,
     files,
   };
   let nameAt = 0;
@@ -84,6 +85,7 @@ function fillColumns(
     if (link !== undefined) extras.links[i] = link;
     if (node.device) extras.devices[i] = node.device;
     if (node.xattrs) extras.xattrs[i] = node.xattrs;
+    if (node.content?.sparse) extras.sparse[i] = node.content.sparse.map(({ at, length }) => [at, length]);
     const digest = node.content?.digest;
     if (digest) columns.digestSlots[i] = digests.push(digest) - 1;
   }

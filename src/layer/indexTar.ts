@@ -1,8 +1,12 @@
 /** Indexing a layer's tar in one pass, as its bytes come by. */
 import { type DiffId, digestOfHex } from "../oci/digest.js";
+import { fromByteString } from "../support/bytes.js";
+import { NacreError } from "../support/errors.js";
 import { createHasher, type Hasher, sha256Hex } from "../support/hash.js";
 import type { TarEntry } from "../tar/entry.js";
+import { normalizeMemberName } from "../tar/names.js";
 import { type TarLimits, TarScanner } from "../tar/scan.js";
+import type { SparseSegment } from "../tar/sparse.js";
 import { cleanPath } from "./fileTree.js";
 import { IndexBuilder } from "./indexBuilder.js";
 import type { LayerIndex } from "./layerIndex.js";
@@ -11,6 +15,7 @@ import { isKept } from "./smallFiles.js";
 /** Takes the uncompressed bytes of a layer, gives its index and diffID. */
 export class LayerIndexer {
   readonly #builder: IndexBuilder;
+  readonly #layer: boolean;
   readonly #scanner: TarScanner;
   readonly #whole = createHasher();
   #current: TarEntry | undefined;
@@ -20,10 +25,11 @@ export class LayerIndexer {
 
   /** @param options `whiteouts: false` for archives that are no layers */
   constructor(options: { readonly whiteouts?: boolean; readonly limits?: Partial<TarLimits> } = {}) {
+    this.#layer = options.whiteouts ?? true;
     this.#builder = new IndexBuilder(options);
     this.#scanner = new TarScanner(
       {
-        entry: (entry, headerOffset, contentOffset) => this.#entry(entry, headerOffset, contentOffset),
+        entry: (entry, headerOffset, contentOffset, sparse) => this.#entry(entry, headerOffset, contentOffset, sparse),
         content: (chunk) => this.#chunk(chunk),
         endEntry: () => this.#end(),
       },
@@ -44,12 +50,29 @@ export class LayerIndexer {
     return { index: this.#builder.finish(this.#size), diffId: digestOfHex(this.#whole.hex()), size: this.#size };
   }
 
-  #entry(entry: TarEntry, headerOffset: number, contentOffset: number): void {
-    this.#builder.add(entry, headerOffset, contentOffset);
+  #entry(entry: TarEntry, headerOffset: number, contentOffset: number, sparse?: readonly SparseSegment[]): void {
+    this.#check(entry);
+    this.#builder.add(entry, headerOffset, contentOffset, sparse);
     this.#current = entry;
     this.#content = undefined;
     this.#kept = entry.type === "file" && isKept(cleanPath(entry.path), entry.size) ? [] : undefined;
     if (entry.type === "file" && entry.size === 0) this.#builder.setDigest(sha256Hex(""));
+  }
+
+  /** What an archive unpacks must stay below its destination; names in layers are brought back below the root instead. */
+  #check(entry: TarEntry): void {
+    if (this.#layer) return;
+    const escapes = [entry.path, entry.type === "hardlink" ? (entry.link ?? "") : ""].find(
+      (path) => normalizeMemberName(path) === undefined,
+    );
+    if (escapes === undefined) return;
+    throw new NacreError(
+      "TAR_INVALID",
+      `${JSON.stringify(fromByteString(escapes))} in the archive leads out of its destination`,
+      {
+        hint: "the archive was made to do harm, or with absolute names; make it again without ..",
+      },
+    );
   }
 
   #chunk(chunk: Uint8Array): void {

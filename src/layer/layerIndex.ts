@@ -26,6 +26,8 @@ export interface IndexExtras {
   readonly links: Readonly<Record<string, ByteString>>;
   readonly devices: Readonly<Record<string, readonly [major: number, minor: number]>>;
   readonly xattrs: Readonly<Record<string, Readonly<Record<string, ByteString>>>>;
+  /** Stretches of data of sparse files: `[offset in the file, bytes]`, in the tar one after the other. */
+  readonly sparse: Readonly<Record<string, readonly (readonly [offset: number, length: number])[]>>;
   /** Whole contents of small files that builds consult (passwd, group, os-release), by path. */
   readonly files: Readonly<Record<ByteString, ByteString>>;
 }
@@ -66,7 +68,7 @@ export const NO_DIGEST = 0xffffffff;
 
 const MAGIC = "nacreIdx";
 /** Raised whenever the format changes; an index of another version is made anew from its layer. */
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 48;
 const CHECKSUM_BYTES = 32;
 
@@ -165,6 +167,11 @@ export class LayerIndex {
 
   xattrs(entry: number): Readonly<Record<string, ByteString>> | undefined {
     return this.columns.extras.xattrs[entry];
+  }
+
+  /** Where the data of a sparse file lie; undefined for all other files. */
+  sparse(entry: number): readonly (readonly [offset: number, length: number])[] | undefined {
+    return this.columns.extras.sparse[entry];
   }
 
   /** Number of the first entry that is not below this one. */

@@ -13,16 +13,11 @@ import {
   type TreeNode,
   walkTree,
 } from "./fileTree.js";
+import { type LayerContent, readRange, readSparse } from "./layerContent.js";
 import type { LayerIndex } from "./layerIndex.js";
 import { redirectImplied } from "./redirect.js";
 
-/** Access to a layer's content. */
-export interface LayerContent {
-  /** Makes the uncompressed tar readable. */
-  prepare(): Promise<void>;
-  /** Reads from the uncompressed tar. @returns bytes read, 0 at its end */
-  read(target: Buffer, at: number, length: number, position: number): number;
-}
+export type { LayerContent } from "./layerContent.js";
 
 /** A layer of a stack. */
 export interface StackedLayer {
@@ -105,16 +100,10 @@ export class LayerTree implements FileTree {
   open(node: TreeNode): ContentReader {
     const { layer, entry } = this.#content(node);
     const { index, content } = this.layers[layer]!;
-    let position = index.contentOffset(entry);
-    const end = position + index.size(entry);
-    return {
-      read: (target, at, length) => {
-        const got = content.read(target, at, Math.min(length, end - position), position);
-        position += got;
-        return got;
-      },
-      close: () => {},
-    };
+    const position = index.contentOffset(entry);
+    const segments = index.sparse(entry);
+    if (segments) return readSparse(content, position, segments, index.size(entry));
+    return readRange(content, position, index.size(entry));
   }
 
   /** A small file that a layer's index holds whole, or undefined. */

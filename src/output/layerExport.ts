@@ -11,7 +11,7 @@ import type { ImageLayer } from "../image/image.js";
 import type { OpenLayers } from "../image/layers.js";
 import { blockCuts } from "../layer/blockCuts.js";
 import { CODEC_LEVELS, type Codec, codecVersion } from "../layer/codecs.js";
-import { type CompressOptions, compressedBlocks, compressLayer } from "../layer/compressBlocks.js";
+import { type CompressOptions, compressedPieces, compressLayer } from "../layer/compressBlocks.js";
 import type { LayerContent, StackedLayer } from "../layer/layerTree.js";
 import { type Digest, isDigest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
@@ -99,7 +99,7 @@ async function compress(
   }
   const { digest, size, keys } = note;
   const open = async function* (): AsyncIterable<Uint8Array> {
-    for await (const block of compressedBlocks({ ...options, keys })) yield block.bytes;
+    for await (const { bytes } of compressedPieces({ ...options, keys })) yield bytes;
   };
   return { descriptor: { mediaType: layerType(codec), digest, size }, blob: { digest, size, open }, codec };
 }

@@ -42,7 +42,7 @@ export function splitPair(pair: string): readonly [name: string, value: string] 
 
 /** `Config.Env` with a variable replaced where it stands, or appended (BuildKit: addEnv). */
 export function withVariable(list: readonly string[], name: string, value: string): readonly string[] {
-  const at = list.findIndex((pair) => splitPair(pair)[0] === name);
-  const pair = `${name}=${value}`;
-  return at < 0 ? [...list, pair] : list.with(at, pair);
+  const start = `${name}=`;
+  const at = list.findIndex((pair) => pair.startsWith(start) || pair === name);
+  return at < 0 ? [...list, start + value] : list.with(at, start + value);
 }

@@ -21,7 +21,7 @@ export function planStages(
   const steps: Step[] = [];
   const states = new Map<number, StageState>();
   const source = sourceFinder(reach, graph, states, planning);
-  for (const reached of reach.stages) {
+  for (const reached of inOrder(reach.stages)) {
     const { node } = reached;
     const built = node.replacedBy === undefined;
     const parent = built && node.base.kind === "stage" ? states.get(node.base.index) : undefined;
@@ -32,7 +32,13 @@ export function planStages(
     const context = { ...planning, steps, numbering, ignoreCache: ignoresCache(reached, planning), source };
     for (const instruction of reached.instructions) apply(state, instruction, context);
   }
-  return { steps, states: [...states.values()] };
+  return { steps, states: reach.stages.map(({ node }) => states.get(node.index)!) };
+}
+
+/** File order, but stages that a context replaces come first: as they need nothing, stages above may use them. */
+function inOrder(stages: readonly ReachedStage[]): readonly ReachedStage[] {
+  const replaced = stages.filter(({ node }) => node.replacedBy !== undefined);
+  return [...replaced, ...stages.filter(({ node }) => node.replacedBy === undefined)];
 }
 
 function apply(state: StageState, instruction: StageInstruction, context: StepContext): void {

@@ -55,16 +55,26 @@ export class Reach {
     }
   }
 
-  /** @throws NacreError PLAN_INVALID if a stage takes from one that is not above it */
-  visit(node: StageNode): void {
-    if (this.#reached.has(node.index)) return;
+  /**
+   * Reaches the stage and all it needs.
+   * @throws NacreError PLAN_INVALID if a stage takes from one that is not above it
+   */
+  visit(target: StageNode): void {
+    const pending = [target];
+    for (let node = pending.pop(); node; node = pending.pop()) {
+      if (!this.#reached.has(node.index)) pending.push(...this.#reach(node));
+    }
+  }
+
+  /** Resolves one stage. @returns the stages that it needs itself */
+  #reach(node: StageNode): readonly StageNode[] {
     const stage = this.#resolve(node);
     this.#reached.set(node.index, stage);
-    if (node.replacedBy !== undefined) return;
-    if (node.base.kind === "stage") this.visit(this.#graph.nodes[node.base.index]!);
-    const own = this.#uses[node.index] ?? [];
+    if (node.replacedBy !== undefined) return [];
+    const base = node.base.kind === "stage" ? [this.#graph.nodes[node.base.index]!] : [];
     const triggered = stage.instructions.filter(({ onbuild }) => onbuild);
-    for (const use of [...usesOf(triggered, this.#graph.nodes, this.#notes), ...own]) this.#follow(use, node);
+    const uses = [...usesOf(triggered, this.#graph.nodes, this.#notes), ...(this.#uses[node.index] ?? [])];
+    return [...base, ...uses.flatMap((use) => this.#follow(use, node) ?? [])];
   }
 
   /** The question for what a `from` outside the file's stages names; undefined for stages and scratch. */
@@ -80,13 +90,13 @@ export class Reach {
     };
   }
 
-  #follow(use: Use, from: StageNode): void {
+  #follow(use: Use, from: StageNode): StageNode | undefined {
     const question = this.question(use.target, use.range);
     if (question) this.bases.ask(question);
-    if (use.target.kind !== "stage") return;
+    if (use.target.kind !== "stage") return undefined;
     const source = this.#graph.nodes[use.target.index]!;
     if (source.index >= from.index && source.replacedBy === undefined) throw tooLate(use, source, from, this.#notes);
-    this.visit(source);
+    return source;
   }
 
   #resolve(node: StageNode): ReachedStage {
@@ -122,7 +132,8 @@ export class Reach {
 function tooLate(use: Use, source: StageNode, from: StageNode, notes: Notes): Error {
   const hint = `move the stage ${source.name} above the stage ${from.name}`;
   if (use.mount !== undefined) {
-    const { target } = parseMount(use.mount);
+    const value = use.mount;
+    const { target } = notes.at(use.range, () => parseMount(value));
     const message = `cannot mount from stage ${JSON.stringify(mountFrom(use.mount))} to ${JSON.stringify(target)}, stage needs to be defined before current command`;
     return notes.invalid(message, use.range, { hint });
   }

@@ -92,26 +92,39 @@ function named(name: string, nodes: readonly StageNode[]): Reference {
  */
 export function checkCycles(nodes: readonly StageNode[], uses: readonly (readonly Use[])[], notes: Notes): void {
   const done = new Set<number>();
-  const visit = (index: number, path: readonly { readonly index: number; readonly use?: Use }[]): void => {
-    if (done.has(index)) return;
-    done.add(index);
-    for (const use of uses[index] ?? []) {
-      if (use.target.kind !== "stage") continue;
-      const next = use.target.index;
-      const here = [...path, { index, use }];
-      const start = here.findIndex((entry) => entry.index === next);
-      if (start >= 0) throw cycle(nodes[path[0]?.index ?? index]!, here.slice(start), notes);
-      visit(next, here);
+  for (const root of nodes) {
+    // An explicit stack: a file may have more stages in a row than the call stack holds.
+    const path: { readonly index: number; next: number }[] = done.has(root.index)
+      ? []
+      : [{ index: root.index, next: 0 }];
+    const onPath = new Set(path.map(({ index }) => index));
+    while (path.length > 0) {
+      const here = path.at(-1)!;
+      const use = uses[here.index]?.[here.next++];
+      if (!use) {
+        done.add(here.index);
+        onPath.delete(here.index);
+        path.pop();
+      } else if (use.target.kind === "stage" && onPath.has(use.target.index)) {
+        const { index } = use.target;
+        const around = path.slice(path.findIndex((entry) => entry.index === index));
+        const used = around.map((entry) => uses[entry.index]![entry.next - 1]!);
+        throw cycle(root, used, notes);
+      } else if (use.target.kind === "stage" && !done.has(use.target.index)) {
+        onPath.add(use.target.index);
+        path.push({ index: use.target.index, next: 0 });
+      }
     }
-  };
-  for (const { index } of nodes) visit(index, []);
+  }
 }
 
-function cycle(stage: StageNode, path: readonly { readonly use?: Use }[], notes: Notes): Error {
-  const ranges = path.flatMap(({ use }) => (use ? [use.range] : []));
-  const lines = ranges.map(({ start }) => start.line).sort((a, b) => a - b);
-  const what = lines.length === 1 ? `line ${lines[0]} takes from its own stage` : `see lines ${lines.join(", ")}`;
-  return notes.invalid(`circular dependency detected on stage: ${stage.name}`, ranges.at(-1)!, {
+function cycle(stage: StageNode, around: readonly Use[], notes: Notes): Error {
+  const lines = around.map(({ range }) => range.start.line).sort((a, b) => a - b);
+  const what =
+    lines.length === 1
+      ? `line ${lines[0]} takes from its own stage`
+      : `see lines ${lines.slice(0, 10).join(", ")}${lines.length > 10 ? ", …" : ""}`;
+  return notes.invalid(`circular dependency detected on stage: ${stage.name}`, around.at(-1)!.range, {
     hint: `${what}; a stage can only take files from stages above it`,
     facts: { lines },
   });

@@ -49,9 +49,10 @@ export function readStages(file: Dockerfile, request: PlanRequest, globals: Glob
   const contexts = new NamedContexts(request.contextNames);
   const targetPlatform = request.platform ?? request.buildPlatform;
   const nodes: StageNode[] = [];
+  const earlier = new Map<string, number>();
   for (const source of file.stages) {
     const platform = source.from.platform && readPlatform(source, source.from.platform, globals, notes);
-    const base = readBase(source, nodes, globals, notes);
+    const base = readBase(source, earlier, globals, notes);
     const replacedBy = source.name === undefined ? undefined : contexts.find(source.name, platform ?? targetPlatform);
     nodes.push({
       source,
@@ -61,6 +62,7 @@ export function readStages(file: Dockerfile, request: PlanRequest, globals: Glob
       ...(platform ? { platform } : {}),
       ...(replacedBy === undefined ? {} : { replacedBy }),
     });
+    if (source.name !== undefined) earlier.set(source.name, source.index);
   }
   checkDefaultBases(file, request, nodes, notes);
   return { nodes, contexts, targetPlatform };
@@ -91,7 +93,12 @@ export function chooseTarget(nodes: readonly StageNode[], target: string | undef
   );
 }
 
-function readBase(source: StageSource, earlier: readonly StageNode[], globals: GlobalScope, notes: Notes): StageBase {
+function readBase(
+  source: StageSource,
+  earlier: ReadonlyMap<string, number>,
+  globals: GlobalScope,
+  notes: Notes,
+): StageBase {
   const { image } = source.from;
   const { text } = expandFrom(source, image, globals, notes);
   if (text === "") {
@@ -99,8 +106,8 @@ function readBase(source: StageSource, earlier: readonly StageNode[], globals: G
       hint: `give every variable in it a value, with a global ARG or --build-arg${nearHint(image.raw, globals)}`,
     });
   }
-  const stage = earlier.findLast(({ source: other }) => other.name === text);
-  if (stage) return { kind: "stage", index: stage.index };
+  const index = earlier.get(text);
+  if (index !== undefined) return { kind: "stage", index };
   return text === "scratch" ? { kind: "scratch" } : { kind: "image", reference: text };
 }
 

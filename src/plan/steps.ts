@@ -1,12 +1,5 @@
 /** The steps of a stage: COPY, ADD, WORKDIR and RUN with every text expanded and every input named. */
-import type {
-  CopyInstruction,
-  Heredoc,
-  Instruction,
-  RunInstruction,
-  Word,
-  WorkdirInstruction,
-} from "../dockerfile/ast.js";
+import type { CopyInstruction, Heredoc, RunInstruction, Word, WorkdirInstruction } from "../dockerfile/ast.js";
 import { parseCsv } from "../dockerfile/csv.js";
 import { readOpener } from "../dockerfile/heredocWords.js";
 import { type Mount, parseMount } from "../dockerfile/mount.js";

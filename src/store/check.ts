@@ -4,6 +4,7 @@
  */
 import * as fs from "node:fs";
 import { type Digest, digestOfHex } from "../oci/digest.js";
+import type { Descriptor } from "../oci/documents.js";
 import { errnoOf, isNacreError } from "../support/errors.js";
 import { hashFile, openIfThere, unlinkIfThere } from "./files.js";
 import { encodeEntries, INDEX_LOCK, nameOf } from "./references.js";
@@ -135,7 +136,7 @@ class Check {
       const { blobs, flaws } = references.reachOf(entry);
       const flaw = flaws[0];
       const lost = [...blobs].find((digest) => damaged.has(digest));
-      if (!flaw && !lost) continue;
+      if ((!flaw && !lost) || !this.#isStillThere(entry)) continue;
       this.#report("reference", nameOf(entry) ?? entry.digest, flaw?.message ?? `the blob ${lost} is damaged`);
       for (const { digest } of flaws) broken.add(digest);
     }
@@ -143,13 +144,18 @@ class Check {
     return entries.length;
   }
 
-  #readableEntries() {
+  #readableEntries(): Descriptor[] {
     try {
       return this.#store.references.entries();
     } catch (error) {
       if (isNacreError(error)) return [];
       throw error;
     }
+  }
+
+  /** An image may be removed while the check goes on; then it is no loss that its parts are gone. */
+  #isStillThere(entry: Descriptor): boolean {
+    return this.#readableEntries().some((one) => one.digest === entry.digest && nameOf(one) === nameOf(entry));
   }
 
   #checkDerived(): void {

@@ -65,7 +65,8 @@ export function createStore(root: string): void {
     fs.mkdirSync(path.dirname(root), { recursive: true });
     mkdirUnlessThere(root, 0o700);
     createFile(`${root}/${CREATING}`, "");
-    for (const name of ["blobs/sha256", "tmp", "leases", "locks"]) makeDirectory(`${root}/${name}`);
+    // tombstones/ too: pruning must be possible when the disk has no room for one more directory.
+    for (const name of ["blobs/sha256", "tmp", "leases", "locks", "tombstones"]) makeDirectory(`${root}/${name}`);
     createFile(`${root}/oci-layout`, OCI_LAYOUT);
     createFile(`${root}/index.json`, encodeEntries([]));
     createFile(`${root}/version`, `nacre store ${STORE_VERSION}\n`);

@@ -3,7 +3,7 @@
  * with the pipe to us, so that any death of ours frees the lock. Beside it a symbolic link is made whose target names
  * the owner; it keeps out processes on systems that lack the helper, and is all there is where the helper is missing.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf, ioError } from "../support/errors.js";
@@ -168,7 +168,13 @@ export class Locks {
  * Takes the kernel's lock through a helper that echoes once it has it. The helper leads a session of its own: a Ctrl-C
  * at the terminal must not free the lock while we are still cleaning up.
  */
-function takeKernelLock(helper: string, file: string, patience: Patience): Promise<Release | "busy" | "unavailable"> {
+async function takeKernelLock(
+  helper: string,
+  file: string,
+  patience: Patience,
+): Promise<Release | "busy" | "unavailable"> {
+  // Loaded here: a build in which nothing changed takes no lock.
+  const { spawn } = await import("node:child_process");
   const options = patience === "try" ? ["-n", "-x"] : ["-x"];
   const child = spawn(helper, [...options, file, "sh", "-c", "echo locked; exec cat >/dev/null"], {
     stdio: ["pipe", "pipe", "ignore"],

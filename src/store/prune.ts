@@ -4,7 +4,7 @@
  * moved to tombstones/ first, then leases are read once more, and what has become protected is put back.
  */
 import * as fs from "node:fs";
-import { errnoOf, ioError } from "../support/errors.js";
+import { errnoOf, ioError, isNacreError } from "../support/errors.js";
 import { isMissing, readIfThere, writeAll } from "./files.js";
 import { readProtected } from "./leases.js";
 import { type Needs, NeedsFinder } from "./needs.js";
@@ -240,7 +240,12 @@ function parseLedger(text: string): Ledger {
 
 function writeLedger(store: Store, cache: number): void {
   const written = store.directory.bytesWritten;
-  store.directory.publish(ledgerPath(store), [Buffer.from(`${cache} ${store.directory.now()}\n`)]);
+  try {
+    store.directory.publish(ledgerPath(store), [Buffer.from(`${cache} ${store.directory.now()}\n`)]);
+  } catch (error) {
+    // The count then starts from the last measurement: pruning may come too early, never too late.
+    if (!isNacreError(error) || error.code !== "DISK_FULL") throw error;
+  }
   store.directory.bytesWritten = written;
 }
 

@@ -3,6 +3,7 @@
  * name of a tombstone tells where the thing came from, so that whoever finds it can put it back.
  */
 import * as fs from "node:fs";
+import { errnoOf } from "../support/errors.js";
 import { type StoreDirectory, sizeOnDisk } from "./directory.js";
 import { namesIn, renameIfThere, statIfThere, unlinkIfThere } from "./files.js";
 import { ownerName, uniqueSuffix } from "./owner.js";
@@ -94,7 +95,12 @@ export function destroy(directory: StoreDirectory, id: EntryId): void {
 /** Notes in tmp/ that tombstones may exist, so that a later process knows if this one is killed. @returns what ends it */
 export function announcePrune(directory: StoreDirectory): () => void {
   const path = directory.at("tmp", `p.${ownerName(directory.owner)}.${uniqueSuffix()}`);
-  fs.closeSync(fs.openSync(path, "wx", 0o644));
+  try {
+    fs.closeSync(fs.openSync(path, "wx", 0o644));
+  } catch (error) {
+    // A full disk is what pruning is for; if it is killed now, the next prune finds the tombstones.
+    if (errnoOf(error) !== "ENOSPC" && errnoOf(error) !== "EDQUOT") throw error;
+  }
   return () => unlinkIfThere(path);
 }
 

@@ -48,7 +48,6 @@ export function startsWithTarHeader(head: Uint8Array): boolean {
 export function readHeader(block: Buffer, at: number, fail: Fail): RawHeader {
   if (!checksumMatches(block, at)) fail("the header's checksum is wrong");
   const dialect = dialectOf(block, at, fail);
-  const modern = dialect !== "v7";
   return {
     dialect,
     flag: String.fromCharCode(block[at + FIELD.type.at]!),
@@ -59,8 +58,8 @@ export function readHeader(block: Buffer, at: number, fail: Fail): RawHeader {
     gid: count(block, at, FIELD.gid, "group id", fail),
     size: sizeOf(block, at, fail),
     mtime: number(block, at, FIELD.mtime, "time", fail),
-    devMajor: modern ? count(block, at, FIELD.devMajor, "device number", fail) : 0,
-    devMinor: modern ? count(block, at, FIELD.devMinor, "device number", fail) : 0,
+    devMajor: count(block, at, FIELD.devMajor, "device number", fail),
+    devMinor: count(block, at, FIELD.devMinor, "device number", fail),
   };
 }
 

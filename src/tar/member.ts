@@ -131,6 +131,8 @@ function linkOf(raw: RawHeader, ext: Extensions, pax: PaxRecords, type: TarEntry
 function deviceOf(raw: RawHeader, pax: PaxRecords, type: TarEntryType, fail: Fail) {
   if (type !== "char" && type !== "block") return undefined;
   const { devMajor, devMinor } = raw;
+  // Tar had no devices before POSIX: Go and GNU tar take 0, 0 for the numbers, Python whatever stands in their place.
+  if (raw.dialect === "v7") fail("a device must have a POSIX or GNU header");
   // Only star and libarchive read these; they exist for numbers that a header cannot hold.
   const disagree = (key: string, value: number) => (numberRecord(pax, key, fail) ?? value) !== value;
   if (disagree("SCHILY.devmajor", devMajor) || disagree("SCHILY.devminor", devMinor)) {

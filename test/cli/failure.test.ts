@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { exitCodeOf, failuresOf, failureToJson, ReportedFailure, renderFailure } from "../../src/cli/failure.js";
+import {
+  exitCodeOf,
+  failuresOf,
+  failureToJson,
+  ReportedFailure,
+  renderFailure,
+  toldError,
+} from "../../src/cli/failure.js";
 import { watchSignals } from "../../src/cli/signals.js";
 import { inColour, inPlain, paintFor } from "../../src/cli/style.js";
 import { renderExcerpt } from "../../src/dockerfile/excerpt.js";
@@ -57,6 +64,19 @@ describe("a failure on the terminal", () => {
     expect(failuresOf(new AggregateError([a, new AggregateError([b])]))).toEqual([a, b]);
     expect(failuresOf(a)).toEqual([a]);
   });
+});
+
+test("after a signal the signal is told, not what broke because of it", () => {
+  const controller = new AbortController();
+  const [broken, cancelled] = [
+    new NacreError("OUTPUT", "closed"),
+    new NacreError("CANCELLED", "the build was cancelled"),
+  ];
+  expect(toldError(broken, controller.signal)).toBe(broken);
+  const reason = new NacreError("CANCELLED", "stopped by SIGINT");
+  controller.abort(reason);
+  expect(toldError(broken, controller.signal)).toBe(reason);
+  expect(toldError(cancelled, controller.signal)).toBe(cancelled);
 });
 
 describe("exit codes", () => {

@@ -66,10 +66,16 @@ describe("where a file goes", () => {
       ["made dir 755 0:0", "made/here dir 755 0:0", "made/here/f file 600 5:6"],
     ],
     [
-      "a symlink in the file's place is replaced, not written through",
+      "a destination that is a symlink to a file is followed",
       "/x",
       [{ path: "x", type: "symlink", link: "y" }, { path: "y" }],
-      ["x file 600 5:6"],
+      ["y file 600 5:6"],
+    ],
+    [
+      "a symlink of the file's name inside a directory is replaced, not written through",
+      "/d/",
+      [{ path: "d/" }, { path: "d/f", type: "symlink", link: "y" }],
+      ["d dir 755 0:0", "d/f file 600 5:6"],
     ],
   ])("%s", (_, destination, base, expected) => {
     expect(copy(["f"], destination, { from: FROM, base })).toEqual(expected);

@@ -116,7 +116,9 @@ const line = fc.tuple(fc.boolean(), fc.array(segment, { minLength: 1, maxLength:
   return (negated ? "!" : "") + parts.join("/");
 });
 const patterns = fc.array(line, { minLength: 1, maxLength: 5 });
-const path = fc.array(name, { minLength: 1, maxLength: 4 }).filter((parts) => !parts.some((part) => /^\.+$/.test(part)));
+const path = fc
+  .array(name, { minLength: 1, maxLength: 4 })
+  .filter((parts) => !parts.some((part) => /^\.+$/.test(part)));
 const tree = fc.array(path, { minLength: 1, maxLength: 12 }).map((paths) => {
   // A name cannot be both a file and a directory.
   const all = [...new Set(paths.map((parts) => parts.join("/")))];
@@ -137,12 +139,14 @@ describe("random patterns", () => {
   test("are decided alike by @balena/dockerignore, its known faults aside", () => {
     // Known: `**` glued to other characters, and exceptions for a directory whose patterns come too early or too late
     // (moby's MatchesUsingParentResults is newer than the version it was made from).
-    const understood = patterns.filter((lines) => !lines.some((one) => one.startsWith("!") || /[^/]\*\*|\*\*[^/]/.test(one)));
+    const understood = patterns.filter(
+      (lines) => !lines.some((one) => one.startsWith("!") || /[^/]\*\*|\*\*[^/]/.test(one)),
+    );
     fc.assert(
       fc.property(understood, path, (lines, parts) => {
         const whole = parts.join("/");
         const matcher = createMatcher(parseIgnoreFile(lines.join("\n"), "x"));
-        const other = dockerignore({ ignorecase: false }).add(lines);
+        const other = dockerignore.default({ ignorecase: false }).add(lines);
         expect(decidePath(matcher, whole).ignored).toBe(other.ignores(whole));
       }),
       { numRuns: 4000 },
@@ -163,7 +167,7 @@ describe("random patterns", () => {
         // An exception that matches a directory which nothing had excluded is forgotten below it, in Docker as here.
         const early = parts.some((_, i) => i + 1 < depth && isEarly(lines, parts.slice(0, i + 1).join("/")));
         if (early) return;
-        expect(decidePath(matcher, whole).ignored).toBe(dockerignore({ ignorecase: false }).add(lines).ignores(whole));
+        expect(decidePath(matcher, whole).ignored).toBe(dockerignore.default({ ignorecase: false }).add(lines).ignores(whole));
       }),
       { numRuns: 3000 },
     );

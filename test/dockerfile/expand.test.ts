@@ -60,7 +60,7 @@ const vectors: readonly (readonly [string, string])[] = [
   ["$Straße!", "ü!"],
   ["${Straße}", "ü"],
   // Quotes and escapes
-  ['"$A \'$A\'"', "one 'one'"],
+  ["\"$A '$A'\"", "one 'one'"],
   ["'a\\b'", "a\\b"],
   ['"a\\\\b\\"c"', 'a\\b"c'],
   ["a\\", "a"],
@@ -162,7 +162,7 @@ describe("expandWord()", () => {
   }
 
   test("takes the backtick as escape where the file says so", () => {
-    expect(expandWord("c:\\a`$A`` \"`$A`x\"", env, "`")).toBe("c:\\a$A` $A`x");
+    expect(expandWord('c:\\a`$A`` "`$A`x"', env, "`")).toBe("c:\\a$A` $A`x");
   });
 
   test("reports each name that is used but not set, also with a default", () => {
@@ -188,7 +188,11 @@ describe("expandWord()", () => {
     const texts = fc.string({ unit: fc.constantFrom(..."${}:-+?#%/\\`'\"*AUE a.\n") });
     fc.assert(
       fc.property(texts, fc.constantFrom<EscapeToken>("\\", "`"), (text, token) => {
-        for (const work of [() => expandWord(text, env, token), () => expandWords(text, env, token), () => expandHeredoc(text, env)]) {
+        for (const work of [
+          () => expandWord(text, env, token),
+          () => expandWords(text, env, token),
+          () => expandHeredoc(text, env),
+        ]) {
           try {
             work();
           } catch (error) {
@@ -288,8 +292,8 @@ describe("expandWords()", () => {
 
 describe("expandHeredoc()", () => {
   test("expands variables and leaves quotes alone", () => {
-    const body = "a\\$b \\\\ \\n \"$A\" '$A' ${U:-y} \\\"q\\\" $U`x`\n";
-    expect(expandHeredoc(body, env)).toBe("a$b \\ n \"one\" 'one' y \"q\" `x`\n");
+    const body = 'a\\$b \\\\ \\n "$A" \'$A\' ${U:-y} \\"q\\" $U`x`\n';
+    expect(expandHeredoc(body, env)).toBe('a$b \\ n "one" \'one\' y "q" `x`\n');
   });
 
   test("drops a backslash at the end of a line and keeps the line feed", () => {

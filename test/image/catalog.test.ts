@@ -26,7 +26,7 @@ async function makeStore() {
   const two = await make("FROM scratch\nCOPY a /\nLABEL l=v\nCOPY b /\n", ["two"], 2000);
   const store = await Store.open(path);
   onTestFinished(() => store.close());
-  return { store, one, two };
+  return { store, make, one, two };
 }
 
 async function failureOf(action: () => unknown): Promise<NacreError> {
@@ -100,17 +100,14 @@ describe("finding", () => {
   });
 
   test("a beginning that several images share is refused with their names", async () => {
-    const { store } = await makeStore();
-    const images = await listImages(store);
-    // Four digests and sixteen first digits: look for a beginning that two images share, else name the images so.
-    const shared = [..."0123456789abcdef"].find(
-      (digit) =>
-        images.filter(({ id, descriptor }) => id?.[7] === digit || descriptor.digest[7] === digit).length ===
-        images.length,
-    );
-    if (shared === undefined) return;
+    const { store, make } = await makeStore();
+    // Seventeen ids have sixteen first digits between them.
+    for (let i = 0; i < 15; i++) await make("FROM scratch\nCOPY a /\n", [`more:${i}`], i);
+    const digits = (await listImages(store)).map(({ id }) => id?.[7] ?? "");
+    const shared = digits.find((digit, i) => digits.indexOf(digit) < i) ?? "";
     const error = await failureOf(() => findImage(store, shared));
-    expect(error.message).toContain("several images");
+    expect(error.code).toBe("USAGE");
+    expect(error.message).toMatch(new RegExp(`^several images begin with ${shared}: .+, .+`));
   });
 
   test("what is not there is answered with the nearest name", async () => {

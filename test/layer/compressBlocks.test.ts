@@ -3,15 +3,17 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { crc32, gunzipSync } from "node:zlib";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Codec, codecVersion } from "../../src/layer/codecs.js";
 import {
   type CompressedLayer,
   type CompressOptions,
-  compressedBlocks,
+  compressedPieces,
   compressLayer,
 } from "../../src/layer/compressBlocks.js";
+import { combineCrc32 } from "../../src/layer/gzipFraming.js";
 
 let dir: string;
 beforeAll(() => {
@@ -56,7 +58,7 @@ async function run(
   };
   const result = await compressLayer(options);
   const chunks: Buffer[] = [];
-  for await (const block of compressedBlocks({ ...options, onProgress: undefined })) chunks.push(block.bytes);
+  for await (const piece of compressedPieces({ ...options, onProgress: undefined })) chunks.push(piece.bytes);
   return { result, bytes: Buffer.concat(chunks) };
 }
 
@@ -130,13 +132,29 @@ describe.each<Codec>(["gzip", "zstd"])("compressLayer with %s", (codec) => {
   });
 });
 
+describe("combineCrc32", () => {
+  test("gives the CRC-32 of both stretches together", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 3000 }), fc.uint8Array({ maxLength: 3000 }), (a, b) => {
+        expect(combineCrc32(crc32(a), crc32(b), b.length)).toBe(crc32(Buffer.concat([a, b])));
+      }),
+    );
+    const zeros = Buffer.alloc(9 << 20);
+    expect(combineCrc32(crc32("x"), crc32(zeros), zeros.length)).toBe(crc32(Buffer.concat([Buffer.from("x"), zeros])));
+  });
+});
+
 describe("compressLayer", () => {
-  test("names no time and no system in gzip members", async () => {
+  test("makes one gzip member, which names no time and no system", async () => {
     const { bytes } = await run(tar, cuts);
     expect(bytes.subarray(0, 4)).toEqual(Buffer.of(0x1f, 0x8b, 8, 0));
     expect(bytes.readUInt32LE(4)).toBe(0);
     expect(bytes[9]).toBe(255);
     expect(gunzipSync(bytes).equals(tar)).toBe(true);
+    // An inflater that knows nothing of further members gets it all.
+    const script =
+      "import zlib,sys;d=zlib.decompressobj(31);n=len(d.decompress(sys.stdin.buffer.read()));print(n,d.eof,len(d.unused_data))";
+    expect(execFileSync("python3", ["-c", script], { input: bytes }).toString().trim()).toBe(`${tar.length} True 0`);
   });
 
   test("is read by Python's gzip", async () => {

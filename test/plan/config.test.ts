@@ -146,6 +146,13 @@ describe("named contexts", () => {
     expect(target.result).toEqual({ kind: "context", name: "a" });
   });
 
+  test("a replaced stage may stand below those that use it", () => {
+    const text = "FROM scratch AS a\nCOPY --from=late /x /y\nFROM missing AS late\nFROM a\nCOPY --from=late /z /z\n";
+    const result = planWith(text, () => ({ kind: "files", context: "late" }), names("late"));
+    expect(copies(result).map(({ from }) => from)).toEqual(Array(2).fill({ kind: "context", name: "late" }));
+    expect(result.stages.map(({ name }) => name)).toEqual(["a", "late", "stage-2"]);
+  });
+
   test("an image as a context brings its config, and the key says that it is no ordinary image", () => {
     const base = image({ User: "u", OnBuild: ["LABEL t=1"] });
     const result = planWith("FROM debian\n", () => base, names("debian"));

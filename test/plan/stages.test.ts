@@ -207,6 +207,16 @@ COPY f /f
     expect(error.message).toBe('cannot copy from stage "late", it needs to be defined before current stage "early"');
   });
 
+  test("a long row of stages is planned, and a long cycle found", () => {
+    const row = (first: string): string =>
+      Array.from(
+        { length: 4000 },
+        (_, i) => `FROM scratch AS s${i}\nCOPY --from=${i === 0 ? first : i - 1} / /\n`,
+      ).join("");
+    expect(planned(row("scratch")).steps).toHaveLength(4000);
+    expect(refused(() => planned(row("3999"))).facts.lines).toHaveLength(4000);
+  });
+
   test("stage numbers outside the file are refused, with the range that exists", () => {
     const error = refused(() => planned(`${LAYER}FROM scratch\nCOPY --from=2 / /\n`));
     expect(error.message).toBe("invalid stage index 2");

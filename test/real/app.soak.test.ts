@@ -89,6 +89,7 @@ describe.skipIf(!givenRootfs && !canMakeRootfs)("a Fastify application on Debian
   });
 
   it("is not built again when nothing changed", async () => {
+    await build();
     const before = readFileSync(at("iid"), "utf8");
     const output = await build();
     expect(readFileSync(at("iid"), "utf8")).toBe(before);
@@ -99,7 +100,7 @@ describe.skipIf(!givenRootfs && !canMakeRootfs)("a Fastify application on Debian
   });
 
   it.skipIf(dockerCommand.length === 0)("is what Docker builds from the same Dockerfile", async () => {
-    await nacre("save", BASE, "-o", at("base.tar"));
+    await nacre("save", "--format", "docker", "-o", at("base.tar"), BASE);
     await docker("load", "-i", at("base.tar"));
     await docker("build", "-q", "--no-cache", "--provenance=false", "--build-arg", "VERSION=1", "-t", APP, context);
     await docker("save", "-o", at("docker.tar"), APP);

@@ -1,13 +1,14 @@
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Digest, hexOf } from "../../src/oci/digest.js";
 import { OCI_LAYER_GZIP } from "../../src/oci/mediaTypes.js";
 import { checkStore } from "../../src/store/check.js";
 import { currentOwner, ownerName } from "../../src/store/owner.js";
-import { autoPrune, defaultLimit, pruneStore } from "../../src/store/prune.js";
+import { autoPrune, defaultLimit, type PruneReport, pruneStore } from "../../src/store/prune.js";
 import type { Store } from "../../src/store/store.js";
 import { storeUsage } from "../../src/store/usage.js";
-import { age, keyOf, openStore, putCompressedImage, putImage, withStore } from "./helpers.js";
+import { age, canMount, keyOf, openStore, putCompressedImage, putImage, tempDirectory, withStore } from "./helpers.js";
 
 const NAME = "docker.io/library/kept:1";
 const HOUR = 3_600_000;
@@ -196,10 +197,30 @@ describe("pruning", () => {
     expect(store.flawsOf(descriptor)).toEqual([]);
   });
 
+  test.runIf(canMount())("makes room on a disk that is full to the last byte", async () => {
+    const directory = tempDirectory();
+    spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", directory]);
+    try {
+      await withStore(directory, (store) => {
+        const fill = () => {
+          for (let i = 0; i < 1000; i++) putStep(store, `${i}`.padEnd(10_000));
+        };
+        expect(fill).toThrow(expect.objectContaining({ code: "DISK_FULL" }));
+      });
+      fs.writeFileSync(`${directory}/filler`, "");
+      spawnSync("dd", ["if=/dev/zero", `of=${directory}/filler`, "bs=4096"], { stdio: "ignore" });
+      await withStore(directory, async (store) => {
+        expect((await pruneStore(store, { all: true })).freed).toBeGreaterThan(100_000);
+        putStep(store, "new");
+      });
+    } finally {
+      spawnSync("umount", [directory]);
+    }
+  });
+
   test("that was killed half way is undone when the store is opened next", async () => {
     const store = await filledStore((filling) => void putStep(filling, "step"));
     const blob = store.findRecords(keyOf("step"))[0]!.blobs[0]!;
-    fs.mkdirSync(`${store.path}/tombstones`);
     fs.renameSync(store.blobPath(blob), `${store.path}/tombstones/blob.${hexOf(blob)}`);
     fs.writeFileSync(`${store.path}/tmp/p.${ownerName({ ...currentOwner(), start: "1" })}.aa`, "");
     expect(isWhole(store, "step")).toBe(false);
@@ -221,7 +242,7 @@ describe("automatic pruning", () => {
   test("prunes once the bytes that all processes wrote exceed the limit, to somewhat below it", async () => {
     const { path: location } = await openStore();
     const limit = 40 * 4096;
-    const reports = [];
+    const reports: (PruneReport | undefined)[] = [];
     for (let i = 0; i < 12; i++) {
       await withStore(location, async (store) => {
         putStep(store, `step ${i}`, 12 - i);

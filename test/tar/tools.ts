@@ -87,11 +87,11 @@ function parseGnuLine(line: string): Shown {
   if (!match) throw new Error(`cannot read GNU tar's line ${line}`);
   const [, mode, uid, gid, size, time, path, link] = match;
   return {
-    path: unescape(path!).replace(/(.)\/+$/s, "$1"),
-    mode: mode!,
+    path: unquoted(path!.replaceAll('""', "")).replace(/(.)\/+$/s, "$1"),
+    mode: mode!.replace(/^h/, "-"),
     owner: `${uid}:${gid}`,
-    size: size!.includes(",") || !mode!.startsWith("-") ? 0 : Number(size),
-    link: link === undefined ? undefined : unescape(link),
+    size: size!.includes(",") || !/^[-C]/.test(mode!) ? 0 : Number(size),
+    link: link === undefined ? undefined : unquoted(link.replaceAll('""', "")),
     mtime: Date.parse(`${time!.replace(" ", "T")}Z`) / 1000,
   };
 }
@@ -112,23 +112,21 @@ function parseBsdLine(line: string): Shown {
   if (!match) throw new Error(`cannot read bsdtar's line ${line}`);
   const [, mode, uid, gid, size, path, link] = match;
   return {
-    path: unescape(path!).replace(/(.)\/+$/s, "$1"),
+    path: unquoted(path!).replace(/(.)\/+$/s, "$1"),
     mode: mode!.replace(/^h/, "-"),
     owner: `${uid}:${gid}`,
     size: size!.includes(",") ? 0 : Number(size),
-    link: link === undefined ? undefined : unescape(link),
+    link: link === undefined ? undefined : unquoted(link),
   };
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { a: "\x07", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" };
 
-/** Undoes C's escapes, octal ones included; GNU tar also breaks trigraphs with `""`. */
-function unescape(quoted: string): string {
-  return quoted
-    .replaceAll('""', "")
-    .replace(/\\([0-7]{3}|.)/gs, (_, code: string) =>
-      code.length === 3 ? String.fromCharCode(Number.parseInt(code, 8)) : (ESCAPES[code] ?? code),
-    );
+/** Undoes C's escapes, octal ones included. (GNU tar also breaks trigraphs with `""`.) */
+function unquoted(quoted: string): string {
+  return quoted.replace(/\\([0-7]{3}|.)/gs, (_, code: string) =>
+    code.length === 3 ? String.fromCharCode(Number.parseInt(code, 8)) : (ESCAPES[code] ?? code),
+  );
 }
 
 const LETTERS: Readonly<Record<TarEntry["type"], string>> = {

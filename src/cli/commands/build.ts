@@ -5,7 +5,7 @@ import { shortenName } from "../../oci/reference.js";
 import { NacreError } from "../../support/errors.js";
 import { formatBytes, formatSeconds } from "../../support/human.js";
 import { nearest } from "../../support/suggest.js";
-import { failureToJson, ReportedFailure } from "../failure.js";
+import { failureToJson, ReportedFailure, toldError } from "../failure.js";
 import { type Environment, type Invocation, note, type OutputStream, print, readStdin } from "../invocation.js";
 import { type Display, openDisplay, type ProgressForm } from "../progress/display.js";
 import { paintFor } from "../style.js";
@@ -167,7 +167,7 @@ async function execute(
   } catch (error) {
     display.stop(false);
     if (form !== "rawjson") throw error;
-    print(invocation.stderr, [failureToJson(error)]);
+    print(invocation.stderr, [failureToJson(toldError(error, invocation.signal))]);
     throw new ReportedFailure(error);
   }
 }

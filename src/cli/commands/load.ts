@@ -4,7 +4,7 @@ import type { LoadedImage } from "../../index.js";
 import { parsePlatform } from "../../oci/platform.js";
 import { shortenName } from "../../oci/reference.js";
 import { NacreError } from "../../support/errors.js";
-import { type Invocation, print } from "../invocation.js";
+import { type Invocation, print, stdinChunks } from "../invocation.js";
 import { collect, examples, type GlobalOptions, optionsOf } from "./options.js";
 import { withStore } from "./storeAccess.js";
 import { type Step, withProgress } from "./withProgress.js";
@@ -80,16 +80,18 @@ function loadArchive(
   options: LoadCommandOptions & GlobalOptions,
   step: Step,
 ): Promise<LoadedImage[]> {
+  let read = 0;
   return withStore(invocation, options, "write", (store, library) =>
-    library.loadImages(store, file === "-" ? bytesOf(invocation) : file, {
+    library.loadImages(store, file === "-" ? stdinChunks(invocation) : file, {
       ...(file === "-" ? { name: "standard input" } : {}),
       names: options.name,
       tags: options.tag,
       platform: options.platform === undefined ? undefined : parsePlatform(options.platform),
       allPlatforms: options.allPlatforms,
-      onBlob: (digest, what) => {
-        invocation.signal.throwIfAborted();
-        step.log(digest === undefined ? what : `${what} ${digest}`);
+      signal: invocation.signal,
+      onProgress: (bytes) => {
+        read += bytes;
+        step.progress(read, undefined, "bytes");
       },
     }),
   );
@@ -105,19 +107,11 @@ async function loadRootfs(
     throw new NacreError("USAGE", "--rootfs needs a name for the image", { hint: "add --tag NAME" });
   }
   const loaded = await withStore(invocation, options, "write", (store, library) =>
-    library.loadRootfs(store, file === "-" ? bytesOf(invocation) : file, {
+    library.loadRootfs(store, file === "-" ? stdinChunks(invocation) : file, {
       tags,
       platform: options.platform === undefined ? undefined : parsePlatform(options.platform),
       created: new Date(invocation.now()).toISOString(),
     }),
   );
   return [loaded];
-}
-
-/** Standard input, which a signal ends. */
-async function* bytesOf({ stdin, signal }: Invocation): AsyncIterable<Buffer> {
-  for await (const chunk of stdin) {
-    signal.throwIfAborted();
-    yield Buffer.from(chunk);
-  }
 }
