@@ -100,8 +100,19 @@ export class Bases {
       },
     );
     this.#session.lease.protect([image.descriptor.digest]);
+    this.#checkWhole(wanted, image);
     this.#images.set(wanted.key, image);
     this.#known.set(wanted.key, { kind: "image", config: image.config });
+  }
+
+  /** Protected first, checked then: garbage collection may have been at work in between. */
+  #checkWhole(wanted: WantedBase, image: Image): void {
+    const [flaw] = this.#session.store.flawsOf(image.descriptor);
+    if (flaw === undefined) return;
+    throw new NacreError("BASE_NOT_FOUND", `${wanted.reference} is not whole in the store: ${flaw.message}`, {
+      hint: "load the image again, and see what else is damaged with: nacre check",
+      place: wanted.place,
+    });
   }
 
   async #find(wanted: WantedBase, context: NamedContext | undefined): Promise<Descriptor> {

@@ -24,6 +24,7 @@ import type { BuildRequest, BuildResult } from "./request.js";
 import { checkResultFiles, writeResultFiles } from "./resultFiles.js";
 import { Session } from "./session.js";
 import { type Solution, Solver } from "./solver.js";
+import { checkSupported } from "./supported.js";
 
 /** How often a build starts again because files changed under it. */
 const ATTEMPTS = 2;
@@ -75,6 +76,7 @@ async function buildIn(
   const bases = new Bases(session, named);
   const plan = await planWith(session, loaded, bases, named);
   for (const warning of plan.warnings) session.warn(warning);
+  checkSupported(plan);
   const solution = await solve(session, plan, bases, named);
   const epoch = epochOf(session, plan);
   const annotations = new Map(Object.entries(session.request.annotations ?? {}));
@@ -190,6 +192,8 @@ function resultOf(
     digest: exported?.descriptor.digest ?? image.descriptor.digest,
     configDigest: exported?.configDigest ?? image.configDescriptor.digest,
     descriptor: image.descriptor,
+    exported: exported?.descriptor,
+    codecs: [...new Set(written.flatMap((output) => output.image?.codecs ?? []))].sort(),
     names,
     steps: solution.reports,
     warnings: session.warnings.map(({ rule, message }) => ({ rule, message })),

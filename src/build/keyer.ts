@@ -42,9 +42,18 @@ export class Keyer {
   readonly #plan: Plan;
   readonly #bases: Bases;
   readonly #contexts: Contexts;
+  readonly #composeFirst: (step: CopyStep) => Promise<void>;
   readonly #treeDigests = new Map<string, string>();
 
-  constructor(session: Session, plan: Plan, bases: Bases, contexts: Contexts) {
+  /** @param composeFirst may make the layer of a step that copies from a context, and so learn what its key needs */
+  constructor(
+    session: Session,
+    plan: Plan,
+    bases: Bases,
+    contexts: Contexts,
+    composeFirst: (step: CopyStep) => Promise<void>,
+  ) {
+    this.#composeFirst = composeFirst;
     this.#session = session;
     this.#plan = plan;
     this.#bases = bases;
@@ -79,6 +88,7 @@ export class Keyer {
     const context = await this.#contexts.open(step.from.name);
     const modeOf = step.chmod === undefined ? undefined : parseChmod(step.chmod).apply;
     try {
+      await this.#composeFirst(step);
       return await contextSources(step, context, modeOf, undefined, this.#contexts.hashProgress(step.from.name));
     } catch (error) {
       throw explainIgnored(error, context);

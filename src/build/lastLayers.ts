@@ -2,7 +2,7 @@
  * Which layer a step made last time, so that the next one can take unchanged contents from it. Only a hint: whatever
  * it leads to is checked byte for byte while it is used.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { PreviousLayer } from "../compose/write.js";
 import type { OpenLayers } from "../image/layers.js";
@@ -30,6 +30,11 @@ export async function lastLayer(
   } catch {
     return undefined;
   }
+}
+
+/** True if this step of this project has been made before, as far as is known. */
+export function hasLastLayer(session: Session, step: CopyStep): boolean {
+  return existsSync(hintPath(session, step));
 }
 
 /** Notes the layer for the next time. */

@@ -97,6 +97,10 @@ export interface BuildResult {
   readonly configDigest: Digest;
   /** The manifest in the store. */
   readonly descriptor: Descriptor;
+  /** The manifest of the first image output, if there is one. */
+  readonly exported?: Descriptor | undefined;
+  /** Versions of the codecs that exported layers were compressed with: their digests depend on them. */
+  readonly codecs: readonly string[];
   /** Bytes of all layers as the store's manifest names them. */
   readonly size?: number | undefined;
   /** Full names the image has got in the store. */

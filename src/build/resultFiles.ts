@@ -33,9 +33,10 @@ export function writeResultFiles(request: BuildRequest, result: BuildResult): vo
 function metadataOf(result: BuildResult): Readonly<Record<string, unknown>> {
   return {
     "containerimage.config.digest": result.configDigest,
-    "containerimage.descriptor": { ...result.descriptor, digest: result.digest },
+    "containerimage.descriptor": result.exported ?? result.descriptor,
     "containerimage.digest": result.digest,
     ...(result.names.length > 0 ? { "image.name": result.names.join(",") } : {}),
+    ...(result.codecs.length > 0 ? { "nacre.codecs": result.codecs } : {}),
     "nacre.warnings": result.warnings,
   };
 }

@@ -17,7 +17,7 @@ import { NacreError } from "../support/errors.js";
 import { type Bases, placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
 import { epochOf, isLinked, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
-import { lastLayer, rememberLayer } from "./lastLayers.js";
+import { hasLastLayer, lastLayer, rememberLayer } from "./lastLayers.js";
 import type { StepReport } from "./request.js";
 import type { Session, Vertex } from "./session.js";
 
@@ -39,6 +39,19 @@ export interface Solution {
   readonly reports: readonly StepReport[];
 }
 
+interface StepWarning {
+  readonly rule: string;
+  readonly message: string;
+}
+
+/** A layer just composed, with what its record will tell of it. */
+interface Composed {
+  readonly layer: WrittenLayer;
+  readonly warnings: readonly StepWarning[];
+  /** Milliseconds. */
+  readonly duration: number;
+}
+
 /** Solves one plan. Use once. */
 export class Solver {
   readonly #session: Session;
@@ -52,14 +65,19 @@ export class Solver {
   readonly #open: OpenLayers;
   readonly #reports: StepReport[] = [];
   readonly #limit: LimitFunction;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  /** Layers that were composed before their steps had keys. */
+  readonly #early = new Map<StepId, Composed>();
 
   constructor(session: Session, plan: Plan, bases: Bases, contexts: Contexts) {
     this.#session = session;
     this.#plan = plan;
     this.#bases = bases;
     this.#contexts = contexts;
-    this.#keyer = new Keyer(session, plan, bases, contexts);
+    this.#keyer = new Keyer(session, plan, bases, contexts, (step) => this.#composeFirst(step));
     this.#open = new OpenLayers(session.store);
+    this.#signal = session.signal ? AbortSignal.any([session.signal, this.#stop.signal]) : this.#stop.signal;
     this.#limit = pLimit(Math.max(1, session.request.jobs ?? 2));
   }
 
@@ -69,10 +87,15 @@ export class Solver {
       await this.#keyer.keyAll();
       const { target } = this.#plan;
       const layers = await this.#layersOf(target.result);
-      await this.#reportUnneeded();
+      this.#reportUnneeded();
       const base = this.#stageBase();
       const tree = base.kind === "context" ? await this.#trees.get(base.name) : undefined;
       return { layers, steps: this.#results, baseLayer: tree, reports: this.#reports };
+    } catch (error) {
+      // Steps that run beside the one that failed stop, and are over before anything that they use is closed.
+      this.#stop.abort();
+      await Promise.allSettled([...this.#solved.values(), ...this.#trees.values()]);
+      throw error;
     } finally {
       this.#open.close();
     }
@@ -116,32 +139,31 @@ export class Solver {
 
   async #solveStep(keyed: KeyedStep): Promise<SolvedStep> {
     const { step, key } = keyed;
-    const record = this.#lookup(keyed);
+    const early = this.#early.get(step.id);
+    const record = early ? undefined : this.#lookup(keyed);
     if (record) return this.#answer(step, record);
-    // Inputs are solved outside the limit: a step that waits for others must not keep them from running.
-    const [parent, from] = await Promise.all([
-      this.#parentTree(step),
-      step.kind === "copy" ? this.#fromTree(step) : undefined,
-    ]);
-    return this.#limit(() =>
-      this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
-        const started = performance.now();
-        const warnings: { rule: string; message: string }[] = [];
-        const layer = await this.#compose(keyed, parent, from, vertex, warnings);
-        const duration = Math.round(performance.now() - started);
-        const { diffId, size } = layer;
-        const record: StepRecord = {
-          ingredients: keyed.ingredients,
-          layer: { diffId, size },
-          created: this.#session.now(),
-          duration,
-          warnings,
-        };
-        putRecord(this.#session.store, key, record);
-        this.#reports.push({ label: step.label, outcome: "done", duration, layer: record.layer });
-        return solvedOf(record);
-      }),
-    );
+    const made = early ?? (await this.#compose(step, false));
+    const { diffId, size } = made.layer;
+    const { duration, warnings } = made;
+    const fresh: StepRecord = {
+      ingredients: keyed.ingredients,
+      layer: { diffId, size },
+      created: this.#session.now(),
+      duration,
+      warnings,
+    };
+    putRecord(this.#session.store, key, fresh);
+    this.#reports.push({ label: step.label, outcome: "done", duration, layer: fresh.layer });
+    return solvedOf(fresh);
+  }
+
+  /**
+   * Where a step of this project has never been made, a hit is as good as impossible: then its layer is composed before
+   * its key is known, and the key made from the very bytes that were written, so that each file is read once.
+   */
+  async #composeFirst(step: CopyStep): Promise<void> {
+    if (hasLastLayer(this.#session, step)) return;
+    this.#early.set(step.id, await this.#compose(step, true));
   }
 
   #lookup({ step, key }: KeyedStep): StepRecord | undefined {
@@ -165,44 +187,48 @@ export class Solver {
     return this.#open.tree(await this.#layersOf(step.from));
   }
 
-  async #compose(
-    keyed: KeyedStep,
-    parent: FileTree,
-    from: FileTree | undefined,
-    vertex: Vertex,
-    warnings: { rule: string; message: string }[],
-  ): Promise<WrittenLayer> {
-    const { step } = keyed;
-    const env = this.#environment(step, parent, vertex, warnings);
+  /** @param learn digests of context files are not known yet and learnt on the way */
+  async #compose(step: Step, learn: boolean): Promise<Composed> {
+    // Inputs are solved outside the limit: a step that waits for others must not keep them from running.
+    const [parent, from] = await Promise.all([
+      this.#parentTree(step),
+      step.kind === "copy" ? this.#fromTree(step) : undefined,
+    ]);
+    return this.#limit(() =>
+      this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
+        const started = performance.now();
+        const warnings: StepWarning[] = [];
+        const env = { ...this.#environment(step, parent, vertex, warnings), learn };
+        const layer = await this.#composeKind(step, from, env);
+        return { layer, warnings, duration: Math.round(performance.now() - started) };
+      }),
+    );
+  }
+
+  async #composeKind(step: Step, from: FileTree | undefined, env: ComposeEnv): Promise<WrittenLayer> {
     switch (step.kind) {
       case "workdir":
         return composeWorkdir(step, env);
       case "copy": {
-        const previous = step.from.kind === "context" ? await lastLayer(this.#session, this.#open, step) : undefined;
+        if (step.from.kind !== "context") return composeCopy(step, from!, env);
+        const previous = env.learn ? undefined : await lastLayer(this.#session, this.#open, step);
         const layer = await composeCopy(step, from!, { ...env, previous });
-        if (step.from.kind === "context") rememberLayer(this.#session, step, layer);
+        rememberLayer(this.#session, step, layer);
         return layer;
       }
       case "run":
-        throw new NacreError("UNSUPPORTED", "RUN is not supported by this version of nacre", {
-          hint: "build the part that runs commands elsewhere and use its result as a base or named context",
-        });
+        throw new NacreError("INTERNAL", "a RUN step reached the solver");
     }
   }
 
-  #environment(
-    step: Step | undefined,
-    parent: FileTree,
-    vertex: Vertex,
-    warnings: { rule: string; message: string }[],
-  ): ComposeEnv {
+  #environment(step: Step | undefined, parent: FileTree, vertex: Vertex, warnings: StepWarning[]): ComposeEnv {
     const session = this.#session;
     return {
       store: session.store,
       parent,
       now: Math.floor(epochOf(session, this.#plan) ?? session.now() / 1000),
       mtime: reproducibleTime(session, this.#plan),
-      signal: session.signal,
+      signal: this.#signal,
       warn: (rule, message) => {
         warnings.push({ rule, message });
         session.warn({ rule, message, ...(step ? { place: step.place } : {}) });
@@ -254,12 +280,11 @@ export class Solver {
   }
 
   /** Steps that nothing had to be asked for, because what is built on them was there: they count as cached too. */
-  async #reportUnneeded(): Promise<void> {
+  #reportUnneeded(): void {
     for (const keyed of this.#keyer.keyed) {
-      const { step } = keyed;
-      if (this.#solved.has(step.id)) continue;
+      if (this.#solved.has(keyed.step.id)) continue;
       const record = this.#lookup(keyed);
-      if (record) this.#answer(step, record);
+      if (record) this.#answer(keyed.step, record);
     }
   }
 }

@@ -8,7 +8,7 @@ import { excludeFilter } from "../context/exclude.js";
 import { selectSources, selectWithParents } from "../context/select.js";
 import { isNumericOwner, readAccounts, resolveOwner } from "../image/users.js";
 import { createSink } from "../layer/chunkSink.js";
-import { cleanPath, type FileTree } from "../layer/fileTree.js";
+import { cleanPath, type FileTree, isLearning, type TreeNode } from "../layer/fileTree.js";
 import { LayerWriter, type WrittenLayer } from "../layer/layerWriter.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, InlineFile, WorkdirStep } from "../plan/graph.js";
@@ -30,6 +30,8 @@ export interface ComposeEnv {
   readonly now: number;
   /** Every mtime in the layer is this one (`--reproducible`). */
   readonly mtime?: number | undefined;
+  /** Read files whose digests are not known yet once only: while they are copied. */
+  readonly learn?: boolean | undefined;
   /** The step's layer of an earlier build, to take unchanged contents from. */
   readonly previous?: PreviousLayer | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -55,7 +57,7 @@ export async function composeCopy(step: CopyStep, from: FileTree, env: ComposeEn
   const out = new OutTree(env.parent);
   const archives: UnpackedArchive[] = [];
   try {
-    for (const word of step.sources) await copyWord(step, word, from, out, rules, env.store, archives);
+    for (const word of step.sources) await copyWord(step, word, from, out, rules, env, archives);
     for (const file of step.heredocs) copyInline(out, file, rules);
     return await writeLayer(out, env);
   } finally {
@@ -87,17 +89,21 @@ async function copyWord(
   from: FileTree,
   out: OutTree,
   rules: CopyRules,
-  store: Store,
+  { store, learn }: ComposeEnv,
   archives: UnpackedArchive[],
 ): Promise<void> {
   if (step.parents) {
     const selection = selectWithParents(from, word);
-    await from.prepare([...selection.matches]);
+    await prepareFor(from, [...selection.matches], learn);
     copyWithParents(out, from, selection, rules);
     return;
   }
   const matches = selectSources(from, word);
-  await from.prepare(matches.map(({ node }) => node));
+  await prepareFor(
+    from,
+    matches.map(({ node }) => node),
+    learn,
+  );
   if (step.keyword === "COPY" || step.unpack === false) {
     copyInto(out, { tree: from, matches }, rules);
     return;
@@ -111,6 +117,11 @@ async function copyWord(
       copyInto(out, { tree: from, matches: [match] }, rules);
     }
   }
+}
+
+async function prepareFor(tree: FileTree, nodes: readonly TreeNode[], learn: boolean | undefined): Promise<void> {
+  if (learn && isLearning(tree)) await tree.prepareAttributes(nodes);
+  else await tree.prepare(nodes);
 }
 
 /** A heredoc is a file of its own: 0644, root's, then the flags. */

@@ -3,7 +3,7 @@
  * would be written to a disk; what comes out is the sorted list of entries of the new layer.
  */
 import type { ContentReader, FileType, TreeNode } from "../layer/fileTree.js";
-import { components, type FileTree, pathOf } from "../layer/fileTree.js";
+import { components, type FileTree, isLearning, pathOf } from "../layer/fileTree.js";
 import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 
@@ -13,6 +13,8 @@ export interface OutContent {
   /** SHA-256 in hex; undefined where it is not known before the content is read. */
   readonly digest: string | undefined;
   open(): ContentReader;
+  /** Told the digest that was found, where it was not known before. */
+  learn?(digest: string): void;
 }
 
 /** Metadata of an entry to be written. */
@@ -221,12 +223,17 @@ export class TreeContent implements OutContent {
     return this.#node.size;
   }
 
-  get digest(): string {
+  get digest(): string | undefined {
+    if (isLearning(this.#tree) && !this.#tree.hasDigest(this.#node)) return undefined;
     return this.#tree.digest(this.#node);
   }
 
   open(): ContentReader {
     return this.#tree.open(this.#node);
+  }
+
+  learn(digest: string): void {
+    if (isLearning(this.#tree)) this.#tree.learn(this.#node, digest);
   }
 }
 

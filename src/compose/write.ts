@@ -119,21 +119,27 @@ function addContent(writer: LayerWriter, entry: TarEntry, content: OutContent, s
     writer.add(entry);
     return;
   }
-  const spliced = content.digest === undefined ? undefined : splicer?.find(entry.path, content.digest, entry.size);
+  const { digest } = content;
+  const spliced = digest === undefined ? undefined : splicer?.find(entry.path, digest, entry.size);
   if (spliced) {
-    try {
-      writer.addFile(entry, spliced, content.digest);
-    } catch (error) {
-      if (isNacreError(error) && error.code === "CONTEXT_CHANGED") throw damagedPrevious(error);
-      throw error;
-    }
+    addSpliced(writer, entry, spliced, digest);
     return;
   }
   const reader = content.open();
   try {
-    writer.addFile(entry, reader, content.digest);
+    const found = writer.addFile(entry, reader, digest);
+    if (digest === undefined) content.learn?.(found);
   } finally {
     reader.close();
+  }
+}
+
+function addSpliced(writer: LayerWriter, entry: TarEntry, reader: ContentReader, digest: string | undefined): void {
+  try {
+    writer.addFile(entry, reader, digest);
+  } catch (error) {
+    if (isNacreError(error) && error.code === "CONTEXT_CHANGED") throw damagedPrevious(error);
+    throw error;
   }
 }
 

@@ -4,19 +4,19 @@
  * It promises that a file that did not change since the last build is not read, that one that did is never missed, and
  * that nothing outside the directory is read. Directories are looked at when they are first asked for.
  */
-import { type ContentReader, type FileType, pathOf, type TreeNode } from "../layer/fileTree.js";
+import { type ContentReader, pathOf, type TreeNode } from "../layer/fileTree.js";
 import type { Digest } from "../oci/digest.js";
 import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
-import { CAPABILITY } from "./capabilities.js";
 import { type Directory, FLAG, namesOf } from "./entryTable.js";
 import { type DiskRoot, openRoot } from "./fileSystem.js";
-import { deviceNumbers, S_IFMT, S_IFREG, typeOf } from "./fileTypes.js";
+import { S_IFMT, S_IFREG, typeOf } from "./fileTypes.js";
 import type { IgnoreRules } from "./ignore.js";
 import { createMatcher, decidePath, type IgnoreMatcher, type IgnoreVerdict } from "./ignoreMatcher.js";
 import { LinkGroups } from "./linkGroups.js";
 import { LocalDigester } from "./localDigester.js";
 import { type FileRow, LocalHasher } from "./localHasher.js";
+import { LocalNode, type NodeSource } from "./localNode.js";
 import { Pacer } from "./pacer.js";
 import { emptyState, Scanner } from "./scanner.js";
 import { type CacheIdentity, loadStatCache, saveStatCache } from "./statCache.js";
@@ -75,70 +75,16 @@ interface Parts {
 
 type FileVisitor = (directory: Directory, row: number, name: ByteString) => void;
 
-/** A name in a local context. Its attributes are those of the last scan. */
-class LocalNode implements TreeNode {
-  readonly #context: LocalContext;
-  readonly name: ByteString;
-  readonly parent: LocalNode | undefined;
-  readonly row: number;
-
-  constructor(context: LocalContext, name: ByteString, parent: LocalNode | undefined, row: number) {
-    this.#context = context;
-    this.name = name;
-    this.parent = parent;
-    this.row = row;
-  }
-
-  get type(): FileType {
-    return typeOf(this.#context.scanner.table.mode[this.row]!);
-  }
-  get mode(): number {
-    return this.#context.scanner.table.mode[this.row]! & 0o7777;
-  }
-  /** Docker's client resets the owners of context files. */
-  get uid(): number {
-    return 0;
-  }
-  get gid(): number {
-    return 0;
-  }
-  get size(): number {
-    const { table } = this.#context.scanner;
-    return (table.mode[this.row]! & S_IFMT) === S_IFREG ? table.size[this.row]! : 0;
-  }
-  get mtime(): number {
-    return this.#context.scanner.table.seconds[this.row]!;
-  }
-  get link(): ByteString | undefined {
-    return this.#context.scanner.table.links.get(this.row);
-  }
-  get devMajor(): number | undefined {
-    const device = this.#context.scanner.table.specials.get(this.row);
-    return device === undefined ? undefined : deviceNumbers(device).major;
-  }
-  get devMinor(): number | undefined {
-    const device = this.#context.scanner.table.specials.get(this.row);
-    return device === undefined ? undefined : deviceNumbers(device).minor;
-  }
-  get xattrs(): Readonly<Record<string, ByteString>> | undefined {
-    const value = this.#context.scanner.table.capabilities.get(this.row);
-    return value === undefined ? undefined : { [CAPABILITY]: value };
-  }
-  get inode(): unknown {
-    return this.#context.inodeOf(this.row);
-  }
-}
-
 /** A directory on disk, filtered by its ignore rules. */
 export class LocalContext implements DigestingTree {
   readonly keepsDigests = true;
-  /** @internal */
-  readonly scanner: Scanner;
+  readonly #scanner: Scanner;
   readonly #options: LocalContextOptions;
   readonly #parts: Parts;
   readonly #hasher: LocalHasher;
   readonly #digester: LocalDigester;
   readonly #groups: LinkGroups;
+  readonly #source: NodeSource;
   #root: LocalNode;
   #children = new Map<LocalNode, readonly LocalNode[]>();
   #scanned = 0;
@@ -147,13 +93,14 @@ export class LocalContext implements DigestingTree {
   constructor(options: LocalContextOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
-    this.scanner = parts.scanner;
+    this.#scanner = parts.scanner;
     const { root, scanner, clock } = parts;
     const warn = options.warn ?? (() => {});
     this.#hasher = new LocalHasher({ root, scanner, clock, warn, signal: options.signal, xargs: options.xargs });
     this.#groups = new LinkGroups(root, scanner);
     this.#digester = new LocalDigester(scanner, this.#groups);
-    this.#root = new LocalNode(this, "", undefined, 0);
+    this.#source = { table: scanner.table, inodeOf: (row) => this.#inodeOf(row) };
+    this.#root = new LocalNode(this.#source, "", undefined, 0);
   }
 
   get root(): TreeNode {
@@ -164,14 +111,14 @@ export class LocalContext implements DigestingTree {
     const parent = this.#own(node);
     const known = this.#children.get(parent);
     if (known) return known;
-    const directory = this.scanner.directoryAt(parent.row);
+    const directory = this.#scanner.directoryAt(parent.row);
     if (!directory) return [];
-    this.scanner.visit(directory);
-    const { table } = this.scanner;
+    this.#scanner.visit(directory);
+    const { table } = this.#scanner;
     const children: LocalNode[] = [];
     for (const [i, name] of namesOf(directory).entries()) {
       const row = directory.first + i;
-      if (table.isVisible(row)) children.push(new LocalNode(this, name, parent, row));
+      if (table.isVisible(row)) children.push(new LocalNode(this.#source, name, parent, row));
     }
     this.#children.set(parent, children);
     return children;
@@ -206,12 +153,12 @@ export class LocalContext implements DigestingTree {
   digest(node: TreeNode): string {
     if (!this.hasDigest(node))
       throw new NacreError("INTERNAL", `the digest of ${fromByteString(pathOf(node))} is not known yet`);
-    return this.scanner.table.digestHex(this.#own(node).row);
+    return this.#scanner.table.digestHex(this.#own(node).row);
   }
 
   /** True if a file's digest is known without reading it. */
   hasDigest(node: TreeNode): boolean {
-    return this.scanner.table.has(this.#own(node).row, FLAG.digest);
+    return this.#scanner.table.has(this.#own(node).row, FLAG.digest);
   }
 
   /**
@@ -219,8 +166,8 @@ export class LocalContext implements DigestingTree {
    * @param hex SHA-256 of exactly the bytes that the reader gave, which must be `node.size` many
    */
   learn(node: TreeNode, hex: string): void {
-    this.scanner.table.setDigest(this.#own(node).row, hex);
-    this.scanner.dirty = true;
+    this.#scanner.table.setDigest(this.#own(node).row, hex);
+    this.#scanner.dirty = true;
   }
 
   open(node: TreeNode): ContentReader {
@@ -251,7 +198,7 @@ export class LocalContext implements DigestingTree {
 
   /** Looks at everything below a node, reading no file. */
   async scan(node: TreeNode = this.root): Promise<void> {
-    await this.#walk(this.scanner.directoryAt(this.#own(node).row), () => {});
+    await this.#walk(this.#scanner.directoryAt(this.#own(node).row), () => {});
   }
 
   /** What the ignore rules say of a path; the line is that of the pattern which decided. */
@@ -264,12 +211,12 @@ export class LocalContext implements DigestingTree {
   }
 
   stats(): ContextStats {
-    const { table } = this.scanner;
+    const { table } = this.#scanner;
     let files = 0;
     let bytes = 0;
     let known = 0;
-    for (const directory of this.scanner.directories) {
-      if (!directory || !this.scanner.isScanned(directory)) continue;
+    for (const directory of this.#scanner.directories) {
+      if (!directory || !this.#scanner.isScanned(directory)) continue;
       for (let row = directory.first; row < directory.first + directory.count; row++) {
         if ((table.mode[row]! & S_IFMT) !== S_IFREG) continue;
         files += 1;
@@ -284,31 +231,30 @@ export class LocalContext implements DigestingTree {
   /** Forgets what this build has seen, not what it has read: everything is looked at again. Earlier nodes must not be used. */
   reset(): void {
     this.#children = new Map();
-    this.#root = new LocalNode(this, "", undefined, 0);
+    this.#root = new LocalNode(this.#source, "", undefined, 0);
     this.#groups.reset();
-    this.scanner.restart();
+    this.#scanner.restart();
   }
 
   /** Writes the stat cache, if there is one and something has changed. A failure is only a warning: the next build reads more. */
   save(): void {
     const { statCache, warn } = this.#options;
-    if (statCache === undefined || !this.scanner.dirty) return;
+    if (statCache === undefined || !this.#scanner.dirty) return;
     try {
-      saveStatCache(statCache, this.#parts.identity, this.scanner, this.#parts.clock());
-      this.scanner.dirty = false;
+      saveStatCache(statCache, this.#parts.identity, this.#scanner, this.#parts.clock());
+      this.#scanner.dirty = false;
     } catch (error) {
       warn?.(`the stat cache cannot be written: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
-  /** @internal The identity of a row's inode, if another name of the context has the same. */
-  inodeOf(row: number): unknown {
-    if (!this.scanner.table.has(row, FLAG.linked)) return undefined;
+  #inodeOf(row: number): unknown {
+    if (!this.#scanner.table.has(row, FLAG.linked)) return undefined;
     return this.#groups.sharedInode(row);
   }
 
   async #unknownFiles(nodes: readonly TreeNode[], wanted: number): Promise<FileRow[]> {
-    const { table } = this.scanner;
+    const { table } = this.#scanner;
     const files: FileRow[] = [];
     const add = (directory: Directory, row: number, name: ByteString): void => {
       if ((table.flags[row]! & wanted) !== wanted && typeOf(table.mode[row]!) === "file")
@@ -316,7 +262,7 @@ export class LocalContext implements DigestingTree {
     };
     for (const node of nodes) {
       const own = this.#own(node);
-      const directory = this.scanner.directoryAt(own.row);
+      const directory = this.#scanner.directoryAt(own.row);
       if (directory) await this.#walk(directory, add);
       else if (own.parent) add(this.#directoryOf(own), own.row, own.name);
     }
@@ -325,16 +271,16 @@ export class LocalContext implements DigestingTree {
 
   async #walk(top: Directory | undefined, visit: FileVisitor): Promise<void> {
     const pacer = new Pacer(this.#options.signal);
-    const { table } = this.scanner;
+    const { table } = this.#scanner;
     const todo = top ? [top] : [];
     for (let directory = todo.pop(); directory; directory = todo.pop()) {
-      if (!this.scanner.isScanned(directory)) this.#scanned += directory.count;
-      this.scanner.visit(directory);
+      if (!this.#scanner.isScanned(directory)) this.#scanned += directory.count;
+      this.#scanner.visit(directory);
       const names = namesOf(directory);
       for (let i = names.length - 1; i >= 0; i--) {
         const row = directory.first + i;
         if (!table.isVisible(row)) continue;
-        const below = this.scanner.directoryAt(row);
+        const below = this.#scanner.directoryAt(row);
         if (below) todo.push(below);
         else visit(directory, row, names[i]!);
       }
@@ -349,7 +295,7 @@ export class LocalContext implements DigestingTree {
   }
 
   #directoryOf(node: LocalNode): Directory {
-    return this.scanner.directoryAt(node.parent!.row)!;
+    return this.#scanner.directoryAt(node.parent!.row)!;
   }
 
   #own(node: TreeNode): LocalNode {

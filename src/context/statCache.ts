@@ -17,6 +17,8 @@ import type { ScanState } from "./scanner.js";
 
 /** Raised with every change of the layout or of what the values mean. */
 const MAGIC = "ncrstat1";
+const SUM_AT = 8;
+const LENGTH_AT = 40;
 const START = 48;
 const NO_TREE = Buffer.alloc(DIGEST_BYTES);
 
@@ -62,8 +64,7 @@ export function loadStatCache(file: string, identity: CacheIdentity, now: number
   try {
     const bytes = fs.readFileSync(file);
     if (bytes.length < START || bytes.toString("latin1", 0, 8) !== MAGIC) return undefined;
-    const sum = crypto.createHash("sha256").update(bytes.subarray(40)).digest();
-    if (!sum.equals(bytes.subarray(8, 40))) return undefined;
+    if (!sumOf(bytes).equals(bytes.subarray(SUM_AT, LENGTH_AT))) return undefined;
     return decode(bytes, identity, now);
   } catch {
     return undefined;
@@ -177,7 +178,8 @@ function encode(identity: CacheIdentity, { table, directories, parents }: Compac
   const length = Buffer.alloc(8);
   length.writeUInt32LE(json.length);
   const integers = (values: (directory: Directory) => number): Int32Array => Int32Array.from(directories, values);
-  const body = Buffer.concat([
+  const bytes = Buffer.concat([
+    Buffer.from(MAGIC.padEnd(LENGTH_AT), "latin1"),
     length,
     json,
     Buffer.alloc(padding(json.length)),
@@ -195,8 +197,12 @@ function encode(identity: CacheIdentity, { table, directories, parents }: Compac
     Uint8Array.from(directories, (directory) => (directory.complete ? 1 : 0) | (directory.tree ? 2 : 0)),
     names,
   ]);
-  const sum = crypto.createHash("sha256").update(body).digest();
-  return Buffer.concat([Buffer.from(MAGIC, "latin1"), sum, body]);
+  sumOf(bytes).copy(bytes, SUM_AT);
+  return bytes;
+}
+
+function sumOf(bytes: Buffer): Buffer {
+  return crypto.createHash("sha256").update(bytes.subarray(LENGTH_AT)).digest();
 }
 
 function bytesOf(column: Float64Array | Uint32Array | Int32Array): Uint8Array {
@@ -248,7 +254,7 @@ function aligned(part: Buffer): Uint8Array {
 }
 
 function decode(bytes: Buffer, identity: CacheIdentity, now: number): ScanState | undefined {
-  const length = bytes.readUInt32LE(40);
+  const length = bytes.readUInt32LE(LENGTH_AT);
   const header = JSON.parse(bytes.toString("utf8", START, START + length)) as Header;
   if (header.root !== identity.root || header.taken > now) return undefined;
   const reader = new ColumnReader(bytes, START + length + padding(length));

@@ -35,8 +35,7 @@ export function parseDockerfile(text: string, file: string): Dockerfile {
   const warnings: SourceWarning[] = [];
   const stages = new Stages(source);
   for (let statement = scanner.next(); statement; statement = scanner.next()) {
-    const missed = scanner.missedHeredoc;
-    stages.add(parseInstruction(statement, (warning) => warnings.push(warning), missed));
+    stages.add(parseInstruction(statement, (warning) => warnings.push(warning), scanner.missedHeredoc));
   }
   const result = stages.finish();
   const all = [...scanner.warnings, ...warnings].sort((a, b) => a.range.start.line - b.range.start.line);

@@ -15,7 +15,7 @@ import {
   parseVolume,
   parseWorkdir,
 } from "./instructions/single.js";
-import type { Scanner, Statement } from "./scan.js";
+import type { MissedHeredoc, Statement } from "./scan.js";
 
 /** Where warnings go. */
 export type Warn = (warning: SourceWarning) => void;
@@ -45,16 +45,16 @@ const PARSERS: Readonly<Record<Keyword, Parser>> = {
 
 /**
  * Types one statement.
- * @param missed the heredoc that was not recognised before, to explain an unknown instruction that is really its text
+ * @param missed the heredoc of the instruction before that was not recognised: it explains an unknown instruction
  * @throws NacreError DOCKERFILE_SYNTAX
  */
-export function parseInstruction(statement: Statement, warn: Warn, missed?: Scanner["missedHeredoc"]): Instruction {
+export function parseInstruction(statement: Statement, warn: Warn, missed?: MissedHeredoc): Instruction {
   const { keyword } = statement;
   if (!Object.hasOwn(PARSERS, keyword)) throw unknownInstruction(statement, missed);
   return PARSERS[keyword as Keyword](statement, warn);
 }
 
-function unknownInstruction({ source, joined, keywordSpan }: Statement, missed: Scanner["missedHeredoc"]): Error {
+function unknownInstruction({ source, joined, keywordSpan }: Statement, missed: MissedHeredoc | undefined): Error {
   const { start, end } = keywordSpan;
   const word = joined.text.slice(start, end);
   const near = nearest(word, KEYWORDS);
@@ -66,7 +66,7 @@ function unknownInstruction({ source, joined, keywordSpan }: Statement, missed: 
   );
 }
 
-function hint(near: string | undefined, missed: Scanner["missedHeredoc"]): string {
+function hint(near: string | undefined, missed: MissedHeredoc | undefined): string {
   if (missed) return `line ${missed.line} has << but opens no heredoc, because ${missed.reason}`;
   if (near !== undefined) return `write ${near}, or end the line before with a backslash if this continues it`;
   return "a line starts with one of the 18 keywords; end the line before with a backslash if this continues it";

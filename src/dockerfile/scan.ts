@@ -36,6 +36,12 @@ export interface FlagText {
   readonly span: Span;
 }
 
+/** A line with `<<` in which no heredoc was recognised. */
+export interface MissedHeredoc {
+  readonly line: number;
+  readonly reason: string;
+}
+
 /** How a text is scanned. */
 export interface ScanOptions {
   /** The escape token to start with; a directive may change it. */
@@ -60,14 +66,15 @@ export class Scanner {
   readonly warnings: SourceWarning[] = [];
   /** Called for every comment line, those inside instructions included. */
   onComment: CommentListener = () => {};
-  /** Why the last line with `<<` that could have had heredocs has none. */
-  missedHeredoc: { readonly line: number; readonly reason: string } | undefined;
+  /** Set if the instruction before the last one has `<<` but BuildKit's rules see no heredoc in it. */
+  missedHeredoc: MissedHeredoc | undefined;
   readonly #source: SourceText;
   readonly #lines: LineReader;
   readonly #tolerant: boolean;
   #escape: EscapeToken;
   #directiveMode: boolean;
   #comments: string[] = [];
+  #missed: MissedHeredoc | undefined;
   #instructions = 0;
   #length = 0;
 
@@ -142,6 +149,8 @@ export class Scanner {
   }
 
   #statement(first: PhysicalLine, start: number): Statement {
+    this.missedHeredoc = this.#missed;
+    this.#missed = undefined;
     const { joined, last } = this.#join(first, start);
     this.#length += joined.text.length;
     const split = splitStatement(joined.text, this.#escape);
@@ -220,7 +229,7 @@ export class Scanner {
   #openers(joined: JoinedLine, split: ReturnType<typeof splitStatement>, line: number): readonly FoundOpener[] {
     if (!joined.text.includes("<<") || !acceptsHeredocs(joined.text, split, this.#escape)) return [];
     const { openers, failure } = findOpeners(joined.text);
-    this.missedHeredoc = failure === undefined ? undefined : { line, reason: failure };
+    if (failure !== undefined) this.#missed = { line, reason: failure };
     return openers;
   }
 

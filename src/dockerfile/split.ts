@@ -31,7 +31,7 @@ function splitFlags(text: string, start: number, end: number, escapeToken: Escap
   const flags: { text: string; span: Span }[] = [];
   let at = start;
   for (;;) {
-    while (at < end && isSpace(text.charCodeAt(at))) at++;
+    while (at < end && isBlank(text.charCodeAt(at))) at++;
     if (at + 1 >= end || text[at] !== "-" || text[at + 1] !== "-") return { flags, rest: at };
     const flag = flagWord(text, at, end, escapeToken);
     at = flag.span.end;
@@ -54,7 +54,7 @@ function flagWord(text: string, start: number, end: number, escapeToken: EscapeT
       else parts.push(c);
     } else if (c === "'" || c === '"') {
       quote = c;
-    } else if (isSpace(text.charCodeAt(at))) {
+    } else if (isBlank(text.charCodeAt(at))) {
       break;
     } else {
       parts.push(c);

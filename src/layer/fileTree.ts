@@ -58,6 +58,24 @@ export interface FileTree {
   open(node: TreeNode): ContentReader;
 }
 
+/**
+ * A tree whose files need not be read before they are copied: their digests are learnt while their contents pass, so
+ * that a first build reads every file once.
+ */
+export interface LearningTree extends FileTree {
+  /** Like {@link FileTree.prepare}, but no content is read. */
+  prepareAttributes(nodes: readonly TreeNode[]): Promise<void>;
+  /** True if a file's digest is known. */
+  hasDigest(node: TreeNode): boolean;
+  /** Takes the digest (64 hex digits) of a content that was read through {@link FileTree.open}. */
+  learn(node: TreeNode, digest: string): void;
+}
+
+/** True for trees that learn digests. */
+export function isLearning(tree: FileTree): tree is LearningTree {
+  return "learn" in tree && "hasDigest" in tree && "prepareAttributes" in tree;
+}
+
 /** Most symlinks that one path may lead through (Linux: ELOOP after 40; BuildKit's scoped walk: 255). */
 const MAX_LINKS = 255;
 

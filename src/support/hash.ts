@@ -4,7 +4,6 @@
  * implementation behind the same functions (and the independent check in tests).
  */
 import * as crypto from "node:crypto";
-import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 
 /** A running SHA-256. */
 export interface Hasher {
@@ -29,9 +28,4 @@ export function createHasher(): Hasher {
     update: (bytes) => void hash.update(bytes),
     hex: () => hash.digest("hex"),
   };
-}
-
-/** The same as {@link sha256Hex}, in JavaScript alone: for systems without node:crypto. */
-export function portableSha256Hex(data: Uint8Array): string {
-  return Buffer.from(nobleSha256(data)).toString("hex");
 }

@@ -167,7 +167,9 @@ describe("random patterns", () => {
         // An exception that matches a directory which nothing had excluded is forgotten below it, in Docker as here.
         const early = parts.some((_, i) => i + 1 < depth && isEarly(lines, parts.slice(0, i + 1).join("/")));
         if (early) return;
-        expect(decidePath(matcher, whole).ignored).toBe(dockerignore.default({ ignorecase: false }).add(lines).ignores(whole));
+        expect(decidePath(matcher, whole).ignored).toBe(
+          dockerignore.default({ ignorecase: false }).add(lines).ignores(whole),
+        );
       }),
       { numRuns: 3000 },
     );

@@ -57,7 +57,7 @@ function before(a: Position, b: Position): boolean {
   return a.line < b.line || (a.line === b.line && a.column < b.column);
 }
 
-/** The text of a range with everything removed that continues a line: the independent reading of §2.2. */
+/** The text of a range with everything removed that continues a line, read independently of the scanner. */
 function slice({ start, end }: SourceRange, lines: readonly string[], token: string): string {
   let out = "";
   for (let line = start.line; line <= end.line; line++) {

@@ -80,7 +80,7 @@ export function gnuList(archive: Buffer): Shown[] | undefined {
 }
 
 const GNU_LINE =
-  /^(\S{10})\S? +(\d+)\/(\d+) +(\S+) (\S+ \S+) "((?:[^"\\]|\\.|"")*)"(?: (?:->|link to) "((?:[^"\\]|\\.|"")*)")?$/;
+  /^(\S{10})\S? +(\d+)\/(\d+) +(\S+) (\S+ \S+) +"((?:[^"\\]|\\.|"")*)"(?: (?:->|link to) "((?:[^"\\]|\\.|"")*)")?$/;
 
 function parseGnuLine(line: string): Shown {
   const match = GNU_LINE.exec(line);

@@ -112,6 +112,12 @@ const memberOf = (names: fc.Arbitrary<string>): fc.Arbitrary<Member> =>
       ...(attributes ? { xattrs: attributes } : {}),
     }));
 
+/**
+ * bsdtar (3.6) cannot convert the first link target of an archive if the header's own field is empty, as it is in Go's
+ * archives too where no byte of the target is ASCII; after another link it can.
+ */
+const FIRST_LINK = file("first", { type: "symlink", link: "x" });
+
 const withDigest = ({ content, ...entry }: Member) => (content ? { ...entry, sha256: sha256(content) } : entry);
 
 describe("what we write is read the same by others", () => {
@@ -123,7 +129,7 @@ describe("what we write is read the same by others", () => {
         expect(scan(archive)).toEqual(expected);
         expect(pythonLists([archive])[0]).toEqual(expected);
         expect(gnuList(archive)).toEqual(members.map(shown));
-        const bsd = bsdList(archive);
+        const bsd = bsdList(archiveOf([FIRST_LINK, ...members]))?.slice(1);
         expect(bsd).toEqual(members.map(shown).map(({ mtime: _, ...rest }) => rest));
       }),
       { numRuns: 8 },

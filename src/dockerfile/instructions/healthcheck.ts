@@ -1,6 +1,6 @@
 import { isNacreError } from "../../support/errors.js";
 import type { Flag, HealthcheckInstruction } from "../ast.js";
-import { isSpace, type Span } from "../chars.js";
+import { isBlank, type Span } from "../chars.js";
 import { parseDuration } from "../duration.js";
 import type { Statement } from "../scan.js";
 import { argumentError, base, checkFlags, command, type Flags, type FlagTable, rawFlags } from "../statement.js";
@@ -57,9 +57,9 @@ export function parseHealthcheck(statement: Statement): HealthcheckInstruction {
 
 function splitType({ joined: { text }, rest }: Statement): { type: Span; rest: Span } {
   let end = rest.start;
-  while (end < rest.end && !isSpace(text.charCodeAt(end))) end++;
+  while (end < rest.end && !isBlank(text.charCodeAt(end))) end++;
   let next = end;
-  while (next < rest.end && isSpace(text.charCodeAt(next))) next++;
+  while (next < rest.end && isBlank(text.charCodeAt(next))) next++;
   return { type: { start: rest.start, end }, rest: { start: next, end: rest.end } };
 }
 
