@@ -1,9 +1,10 @@
 /** The directories that a build copies from: opened when the first step asks for one, hashed as far as steps read them. */
+import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { readIgnoreFile } from "../context/ignoreFile.js";
 import { type LocalContext, openLocalContext } from "../context/local.js";
+import { statCacheName } from "../context/statCache.js";
 import { NacreError } from "../support/errors.js";
-import { sha256Hex } from "../support/hash.js";
 import type { NamedContext } from "./bases.js";
 import type { Session, Vertex } from "./session.js";
 
@@ -66,7 +67,7 @@ export class Contexts {
     const context = await openLocalContext({
       root,
       ignore,
-      statCache: session.store.statPath(sha256Hex(`context ${root}`)),
+      statCache: session.store.statPath(statCacheName(realpathSync(root), ignore?.file)),
       warn: (message: string) => session.warn({ rule: "Context", message }),
       signal: session.signal,
       onProgress: (files: number) => vertex.progress(files, undefined, "files"),

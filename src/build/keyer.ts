@@ -42,7 +42,7 @@ export class Keyer {
   readonly #plan: Plan;
   readonly #bases: Bases;
   readonly #contexts: Contexts;
-  readonly #composeFirst: (step: CopyStep) => Promise<void>;
+  readonly #composeFirst: (step: CopyStep, context: LocalContext) => Promise<void>;
   readonly #treeDigests = new Map<string, string>();
 
   /** @param composeFirst may make the layer of a step that copies from a context, and so learn what its key needs */
@@ -51,7 +51,7 @@ export class Keyer {
     plan: Plan,
     bases: Bases,
     contexts: Contexts,
-    composeFirst: (step: CopyStep) => Promise<void>,
+    composeFirst: (step: CopyStep, context: LocalContext) => Promise<void>,
   ) {
     this.#composeFirst = composeFirst;
     this.#session = session;
@@ -88,7 +88,7 @@ export class Keyer {
     const context = await this.#contexts.open(step.from.name);
     const modeOf = step.chmod === undefined ? undefined : parseChmod(step.chmod).apply;
     try {
-      await this.#composeFirst(step);
+      await this.#composeFirst(step, context);
       return await contextSources(step, context, modeOf, undefined, this.#contexts.hashProgress(step.from.name));
     } catch (error) {
       throw explainIgnored(error, context);

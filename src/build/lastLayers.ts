@@ -11,7 +11,7 @@ import { isDigest } from "../oci/digest.js";
 import { layerType } from "../oci/mediaTypes.js";
 import type { CopyStep } from "../plan/graph.js";
 import { sha256Hex } from "../support/hash.js";
-import { canonicalJson } from "../support/json.js";
+import { canonicalJson, type Json } from "../support/json.js";
 import type { Session } from "./session.js";
 
 /** The layer that this step of this project made last, or undefined. */
@@ -32,15 +32,15 @@ export async function lastLayer(
   }
 }
 
-/** True if this step of this project has been made before, as far as is known. */
-export function hasLastLayer(session: Session, step: CopyStep): boolean {
-  return existsSync(hintPath(session, step));
+/** True if a step of this form has been made in any project, so that a record may answer for it. */
+export function hasBeenMade(session: Session, step: CopyStep): boolean {
+  return existsSync(formPath(session, step));
 }
 
 /** Notes the layer for the next time. */
 export function rememberLayer(session: Session, step: CopyStep, layer: WrittenLayer): void {
   try {
-    writeFileSync(hintPath(session, step), layer.diffId, "latin1");
+    for (const path of [hintPath(session, step), formPath(session, step)]) writeFileSync(path, layer.diffId, "latin1");
   } catch {
     // Without the hint the next build is slower, nothing else.
   }
@@ -49,8 +49,15 @@ export function rememberLayer(session: Session, step: CopyStep, layer: WrittenLa
 /** Steps are the same if they do the same to the same context, whatever is in it now. */
 function hintPath(session: Session, step: CopyStep): string {
   const name = step.from.kind === "context" ? step.from.name : "";
-  const { keyword, sources, destination, chown, chmod, exclude } = step;
   const root = resolve(session.request.buildContexts?.[name] ?? session.request.context);
-  const shape = { root, keyword, sources, destination, chown, chmod, exclude };
-  return session.store.statPath(sha256Hex(canonicalJson(shape)));
+  return session.store.statPath(sha256Hex(canonicalJson({ root, ...formOf(step) })));
+}
+
+function formPath(session: Session, step: CopyStep): string {
+  return session.store.statPath(sha256Hex(canonicalJson(formOf(step))));
+}
+
+function formOf(step: CopyStep): { readonly [key: string]: Json | undefined } {
+  const { keyword, sources, destination, chown, chmod, exclude } = step;
+  return { keyword, sources, destination, chown, chmod, exclude };
 }

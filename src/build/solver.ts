@@ -7,6 +7,8 @@ import pLimit, { type LimitFunction } from "p-limit";
 import { keyOf, treeIngredients } from "../cache/ingredients.js";
 import { findRecord, putRecord, type StepRecord } from "../cache/record.js";
 import { type ComposeEnv, composeCopy, composeTree, composeWorkdir } from "../compose/compose.js";
+import type { LocalContext } from "../context/local.js";
+import { selectSources, selectWithParents } from "../context/select.js";
 import type { ImageLayer } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";
 import type { FileTree } from "../layer/fileTree.js";
@@ -17,7 +19,7 @@ import { NacreError } from "../support/errors.js";
 import { type Bases, placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
 import { epochOf, isLinked, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
-import { hasLastLayer, lastLayer, rememberLayer } from "./lastLayers.js";
+import { hasBeenMade, lastLayer, rememberLayer } from "./lastLayers.js";
 import type { StepReport } from "./request.js";
 import type { Session, Vertex } from "./session.js";
 
@@ -75,7 +77,7 @@ export class Solver {
     this.#plan = plan;
     this.#bases = bases;
     this.#contexts = contexts;
-    this.#keyer = new Keyer(session, plan, bases, contexts, (step) => this.#composeFirst(step));
+    this.#keyer = new Keyer(session, plan, bases, contexts, (step, context) => this.#composeFirst(step, context));
     this.#open = new OpenLayers(session.store);
     this.#signal = session.signal ? AbortSignal.any([session.signal, this.#stop.signal]) : this.#stop.signal;
     this.#limit = pLimit(Math.max(1, session.request.jobs ?? 2));
@@ -158,11 +160,12 @@ export class Solver {
   }
 
   /**
-   * Where a step of this project has never been made, a hit is as good as impossible: then its layer is composed before
-   * its key is known, and the key made from the very bytes that were written, so that each file is read once.
+   * Where no step of this form has ever been made, a hit is as good as impossible. If there is much to read, its layer
+   * is composed before its key is known, and the key made from the very bytes that were written: each file is read once.
    */
-  async #composeFirst(step: CopyStep): Promise<void> {
-    if (hasLastLayer(this.#session, step)) return;
+  async #composeFirst(step: CopyStep, context: LocalContext): Promise<void> {
+    if (step.ignoreCache || hasBeenMade(this.#session, step)) return;
+    if (!(await isMuchUnread(step, context))) return;
     this.#early.set(step.id, await this.#compose(step, true));
   }
 
@@ -287,6 +290,19 @@ export class Solver {
       if (record) this.#answer(keyed.step, record);
     }
   }
+}
+
+/** Below this much, reading files twice costs less than the chance of a hit is worth. */
+const MUCH_BYTES = 64 << 20;
+
+async function isMuchUnread(step: CopyStep, context: LocalContext): Promise<boolean> {
+  const nodes = step.sources.flatMap((word) =>
+    step.parents ? [selectWithParents(context, word).root] : selectSources(context, word).map(({ node }) => node),
+  );
+  const directories = nodes.filter((node) => node.type === "dir");
+  for (const directory of directories) await context.scan(directory);
+  const { bytes, fromCache } = context.stats();
+  return directories.length > 0 && fromCache === 0 && bytes >= MUCH_BYTES;
 }
 
 function solvedOf(record: StepRecord): SolvedStep {

@@ -8,8 +8,8 @@ import { type ContentReader, cleanPath, type FileTree, type TreeNode } from "../
 import { LayerIndexer } from "../layer/indexTar.js";
 import { LayerTree, type MergedNode } from "../layer/layerTree.js";
 import { toByteString } from "../support/bytes.js";
-import { isNacreError, NacreError } from "../support/errors.js";
-import { TarScanner } from "../tar/scan.js";
+import { isNacreError } from "../support/errors.js";
+import { startsWithTarHeader } from "../tar/header.js";
 import { type CopyRules, directoryDefaults } from "./copy.js";
 import { metaOf, type OutMeta, type OutNode, type OutTree, TreeContent } from "./outTree.js";
 
@@ -36,7 +36,7 @@ export async function isArchive(tree: FileTree, node: TreeNode): Promise<boolean
       length += chunk.length;
       if (length >= BLOCK) break;
     }
-    return startsLikeTar(Buffer.concat(head));
+    return startsWithTarHeader(Buffer.concat(head));
   } catch (error) {
     // What looks compressed but is not is an ordinary file; a missing program is for the user to know.
     if (isNacreError(error) && error.code === "TOOL_MISSING") throw error;
@@ -129,16 +129,5 @@ async function* contentStream(tree: FileTree, node: TreeNode): AsyncIterable<Buf
     }
   } finally {
     reader.close();
-  }
-}
-
-function startsLikeTar(head: Buffer): boolean {
-  if (head.length < BLOCK || head.subarray(0, BLOCK).every((byte) => byte === 0)) return false;
-  try {
-    new TarScanner({ entry: () => {} }).write(head.subarray(0, BLOCK));
-    return true;
-  } catch (error) {
-    if (error instanceof NacreError) return false;
-    throw error;
   }
 }

@@ -142,7 +142,7 @@ export function unreadable(doing: string, root: DiskRoot, path: ByteString, erro
 
 /** Something is not as it was when the context was scanned. */
 export function changed(root: DiskRoot, path: ByteString): NacreError {
-  return new NacreError("CONTEXT_CHANGED", `${shownPath(root, path)} changed while it was being read`, {
+  return new NacreError("CONTEXT_CHANGED", `${shownPath(root, path)} changed while it was being built`, {
     hint: "build again when nothing writes to the build context",
     facts: { path: fromByteString(path) },
   });

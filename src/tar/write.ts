@@ -125,7 +125,9 @@ const sizeOf = (entry: TarEntry) => (entry.type === "file" ? entry.size : 0);
 
 /** The name as it stands in the archive: directories end in a slash, the root is `./`. */
 function archiveName(entry: TarEntry): ByteString {
-  return entry.type === "dir" ? `${entry.path === "" ? "." : entry.path}/` : entry.path;
+  const { path, type } = entry;
+  if (type !== "dir" || path.endsWith("/")) return path;
+  return path === "" ? "./" : `${path}/`;
 }
 
 function numbersFit(entry: TarEntry): boolean {

@@ -109,14 +109,14 @@ export function readContent(reader: ContentReader): string {
 
 /** Runs `fill` with a layer writer and gives the tar's bytes. `expectedSize` chooses the sink. */
 export async function writtenLayer(
-  fill: (writer: LayerWriter) => void,
+  fill: (writer: LayerWriter) => void | Promise<void>,
   expectedSize = 0,
 ): Promise<{ readonly tar: Buffer; readonly layer: Awaited<ReturnType<LayerWriter["finish"]>> }> {
   const dir = mkdtempSync(join(tmpdir(), "nacre-layer-"));
   const fd = openSync(join(dir, "layer.tar"), "w");
   try {
     const writer = new LayerWriter(createSink(fd, expectedSize));
-    fill(writer);
+    await fill(writer);
     const layer = await writer.finish();
     return { tar: readFileSync(join(dir, "layer.tar")), layer };
   } finally {

@@ -288,6 +288,7 @@ describe("encoding", () => {
     const root = file("", { type: "dir", mode: 0o755 });
     expect(scan(archiveOf([root]))[0]!.path).toBe(".");
     expect(gnuList(archiveOf([root]))![0]!.path).toBe(".");
+    expect(encodeHeader(file("/", { type: "dir" })).toString("latin1", 0, 3)).toBe("/\0\0");
   });
 
   test("only the low 12 bits of a mode are written, and no size where there is no content", () => {
