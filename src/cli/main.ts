@@ -39,7 +39,24 @@ export async function main(argv: readonly string[]): Promise<number> {
     return stopped ?? code;
   } finally {
     watch.close();
+    endSoon();
   }
+}
+
+/** Time for what a command leaves behind to end by itself, in milliseconds. */
+const LINGER = 1000;
+
+/**
+ * A command that is done ends its process: something that still waits (a pipe that no one closes, say) must not keep a
+ * script waiting too. Output that is still being taken is let out first.
+ */
+function endSoon(): void {
+  setTimeout(() => {
+    if (process.stdout.writableLength + process.stderr.writableLength > 0) return endSoon();
+    if (wantsDebug([], process.env))
+      process.stderr.write(`still active: ${process.getActiveResourcesInfo().join(" ")}\n`);
+    process.exit();
+  }, LINGER).unref();
 }
 
 /**

@@ -83,7 +83,7 @@ describe("progress on a terminal", () => {
       " => ERROR [build 2/3] COPY node_modules /app/node_modules                  1.8s",
       " => CANCELED [final 2/2] COPY --from=docs /out /docs                       1.9s",
     ]);
-    expect(renderFrame(state, view({ final: true }))[0]).toBe("[+] 2.0s (4/4) FINISHED");
+    expect(renderFrame(state, view({ final: true }))[0]).toBe("[+] 2.0s (4/4) FAILED");
   });
 
   test("a narrow terminal cuts names, keeps times, and drops them only where nothing else would be left", () => {

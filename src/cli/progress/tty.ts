@@ -46,8 +46,14 @@ function renderHeader(state: ProgressState, view: View): string {
   const { total, finished } = countVertices(state);
   const elapsed = state.started === undefined ? 0 : view.now - state.started;
   const stopping = view.stopping ? " STOPPING (Ctrl-C again ends at once)" : "";
-  const end = view.final ? (finished === total ? " FINISHED" : " STOPPED") : stopping;
+  const end = view.final ? ` ${finalWord(state, finished === total)}` : stopping;
   return view.paint("strong", truncate(`[+] ${formatSeconds(elapsed)} (${finished}/${total})${end}`, usable(view)));
+}
+
+function finalWord(state: ProgressState, allEnded: boolean): string {
+  const outcomes = new Set([...state.vertices.values()].map((vertex) => vertex.outcome));
+  if (outcomes.has("error")) return "FAILED";
+  return allEnded && !outcomes.has("cancelled") ? "FINISHED" : "STOPPED";
 }
 
 function renderFinished(finished: readonly Vertex[], view: View, room: number): string[] {
