@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
+import { NacreError } from "../../src/support/errors.js";
 import { nacre, type Outcome, tempDirectory } from "./invocation.js";
 
 /** A directory with a context and a store of its own, and a way to run commands in that store. */
@@ -184,6 +186,23 @@ describe("failures", () => {
     expect(stderr).toMatch(/ERROR: .*(cancel|stop)/);
     expect(await must(run("image", "ls"))).not.toContain("\nx ");
   });
+});
+
+test("a command that waits for its input ends when it is stopped", async () => {
+  const { context, env } = workplace();
+  for (const argv of [
+    ["build", "-f", "-", context],
+    ["load", "-"],
+  ]) {
+    const controller = new AbortController();
+    const stdin = new PassThrough();
+    stdin.once("newListener", () =>
+      setImmediate(() => controller.abort(new NacreError("CANCELLED", "stopped by SIGINT"))),
+    );
+    const { code, stderr } = await nacre(argv, { env, stdin, signal: controller.signal });
+    expect(stderr).toContain("ERROR: stopped by SIGINT");
+    expect(code).toBe(1);
+  }
 });
 
 describe("pruning", () => {

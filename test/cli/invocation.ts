@@ -23,7 +23,7 @@ export interface Outcome {
 /** How a command is run. */
 export interface RunSettings {
   readonly env?: Readonly<Record<string, string>>;
-  readonly stdin?: string;
+  readonly stdin?: string | Readable;
   readonly signal?: AbortSignal;
   /** Pretends that standard error is a terminal of this width. */
   readonly columns?: number;
@@ -35,7 +35,7 @@ export async function nacre(argv: readonly string[], settings: RunSettings = {})
   const stderr = collector();
   const terminal = settings.columns === undefined ? {} : { isTTY: true, columns: settings.columns, rows: 24 };
   const code = await runCommand(argv, {
-    stdin: Readable.from(settings.stdin === undefined ? [] : [Buffer.from(settings.stdin)]),
+    stdin: typeof settings.stdin === "object" ? settings.stdin : Readable.from([Buffer.from(settings.stdin ?? "")]),
     stdout: stdout.stream,
     stderr: Object.assign(stderr.stream, terminal),
     env: settings.env ?? {},

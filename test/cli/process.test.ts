@@ -96,22 +96,6 @@ describe("the process", () => {
     expect(check.stdout).toContain("the store is sound");
     expect(spawnSync(process.execPath, [bin, "images", "-q"], { env, encoding: "utf8" }).stdout).toBe("");
   });
-
-  test("Ctrl-C ends a command that waits for its input", async () => {
-    const { context, env } = workplace();
-    const child = spawn(process.execPath, [bin, "build", "-f", "-", context], {
-      env,
-      stdio: ["pipe", "ignore", "pipe"],
-    });
-    const end = ended(child);
-    // The handler is there once Node runs our code; until then the signal would end the process by itself.
-    const timer = setInterval(() => {
-      if (/node/.test(readFileSync(`/proc/${child.pid}/comm`, "utf8"))) child.kill("SIGINT");
-    }, 700);
-    const { code, signal } = await end;
-    clearInterval(timer);
-    expect(code ?? signal).toSatisfy((how: unknown) => how === 130 || how === "SIGINT");
-  });
 });
 
 test("no command loads the library before it runs: help and wrong usage stay quick", () => {
