@@ -4,9 +4,9 @@ import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSy
 import { join } from "node:path";
 import { type ImageIndex, MAX_MANIFEST_BYTES, parseDocument } from "../oci/documents.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
+import type { ArchiveBlob } from "./archiveBlob.js";
 import { DirectoryFiles } from "./archiveFiles.js";
 import { blobPath, indexJson, type ListedImage, OCI_LAYOUT } from "./layoutDocuments.js";
-import type { ArchiveBlob } from "./write.js";
 
 /**
  * Makes a layout, or adds images to one: blobs first, `index.json` last, everything written beside and renamed.

@@ -10,8 +10,9 @@ import {
 } from "../oci/documents.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
+import type { ArchiveBlob } from "./archiveBlob.js";
 import type { ListedImage } from "./layoutDocuments.js";
-import type { ArchiveBlob, ArchiveContent } from "./write.js";
+import type { ArchiveContent } from "./write.js";
 
 const CHUNK_BYTES = 256 << 10;
 const MAX_INDEX_DEPTH = 4;

@@ -4,22 +4,13 @@
  * BuildKit's exporters, so equal images give equal archives. Blobs are hashed on the way; a destination never holds
  * half an archive.
  */
-import type { Digest } from "../oci/digest.js";
 import { NacreError } from "../support/errors.js";
 import { createHasher } from "../support/hash.js";
+import type { ArchiveBlob } from "./archiveBlob.js";
 import { type Destination, writeDestination } from "./destination.js";
 import { writeLayoutDirectory } from "./layoutDirectory.js";
 import { blobPath, indexJson, type ListedImage, manifestJson, OCI_LAYOUT } from "./layoutDocuments.js";
 import { packTar, type TarFile } from "./packTar.js";
-
-/** A blob to be written. */
-export interface ArchiveBlob {
-  readonly digest: Digest;
-  /** Bytes. */
-  readonly size: number;
-  /** Its bytes from the start; may be called again. */
-  open(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-}
 
 /** What goes into an archive. */
 export interface ArchiveContent {

@@ -192,6 +192,7 @@ function resultOf(
     digest: exported?.descriptor.digest ?? image.descriptor.digest,
     configDigest: exported?.configDigest ?? image.configDescriptor.digest,
     descriptor: image.descriptor,
+    size: image.manifest.layers.reduce((sum, layer) => sum + layer.size, 0),
     exported: exported?.descriptor,
     codecs: [...new Set(written.flatMap((output) => output.image?.codecs ?? []))].sort(),
     names,

@@ -102,7 +102,7 @@ export interface BuildResult {
   /** Versions of the codecs that exported layers were compressed with: their digests depend on them. */
   readonly codecs: readonly string[];
   /** Bytes of all layers as the store's manifest names them. */
-  readonly size?: number | undefined;
+  readonly size: number;
   /** Full names the image has got in the store. */
   readonly names: readonly string[];
   readonly steps: readonly StepReport[];

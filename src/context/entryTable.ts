@@ -200,6 +200,7 @@ export interface Directory {
   unchanged: boolean;
 }
 
+/** A directory of which nothing is known but where it is; `row` is its own row in the table. */
 export function newDirectory(parent: Directory | undefined, name: ByteString, row: number): Directory {
   const path = parent === undefined ? "" : parent.path === "" ? name : `${parent.path}/${name}`;
   return {

@@ -50,6 +50,7 @@ export function listNames(root: DiskRoot, path: ByteString): ByteString[] {
   return fs.readdirSync(diskPath(root, path), { encoding: "latin1" }).sort();
 }
 
+/** What a symlink says, as bytes. */
 export function readLink(root: DiskRoot, path: ByteString): ByteString {
   return fs.readlinkSync(diskPath(root, path), "latin1");
 }

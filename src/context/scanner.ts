@@ -329,6 +329,7 @@ export class Scanner {
   }
 }
 
+/** The path of a name in a directory of the context; the root's path is empty. */
 export function join(directory: ByteString, name: ByteString): ByteString {
   return directory === "" ? name : `${directory}/${name}`;
 }

@@ -1,6 +1,8 @@
 /** Writing an image as an archive: its layers as the output wants them, and the manifest and config that follow from them. */
+
+import type { ArchiveBlob } from "../archive/archiveBlob.js";
 import { blobOf } from "../archive/stored.js";
-import { type ArchiveBlob, writeArchive } from "../archive/write.js";
+import { writeArchive } from "../archive/write.js";
 import type { Image, ImageLayer } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";
 import { codecVersion } from "../layer/codecs.js";

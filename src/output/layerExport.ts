@@ -5,8 +5,8 @@
  * of the same layer only reads them.
  */
 
+import type { ArchiveBlob } from "../archive/archiveBlob.js";
 import { storedBlob } from "../archive/stored.js";
-import type { ArchiveBlob } from "../archive/write.js";
 import type { ImageLayer } from "../image/image.js";
 import type { OpenLayers } from "../image/layers.js";
 import { blockCuts } from "../layer/blockCuts.js";

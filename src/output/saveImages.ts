@@ -2,10 +2,12 @@
  * Saving images of the store to one archive: as they are (no byte changes, digests stay), or with their layers in another
  * compression (then manifests change, configs and ids do not).
  */
+
+import type { ArchiveBlob } from "../archive/archiveBlob.js";
 import type { Destination } from "../archive/destination.js";
 import type { ListedImage } from "../archive/layoutDocuments.js";
 import { blobOf, storedContent } from "../archive/stored.js";
-import { type ArchiveBlob, type ArchiveContent, writeArchive } from "../archive/write.js";
+import { type ArchiveContent, writeArchive } from "../archive/write.js";
 import { findImage, loadPreferred } from "../image/catalog.js";
 import type { Image } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";

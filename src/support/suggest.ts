@@ -18,21 +18,25 @@ export function nearest(word: string, candidates: Iterable<string>, limit = 3): 
   return best;
 }
 
-/** Levenshtein distance; gives up and returns `limit` once it cannot be below it. */
+/** Edit distance in which two letters that have changed places count once; gives up at `limit` once it cannot be below it. */
 export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFINITY): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     let least = i;
     for (let j = 1; j <= b.length; j++) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-      const value = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + cost);
+      let value = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + cost);
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (swapped) value = Math.min(value, before[j - 2]! + 1);
       next.push(value);
       least = Math.min(least, value);
     }
-    if (least >= limit) return limit;
+    if (least >= limit && Math.min(...row) >= limit) return limit;
+    before = row;
     row = next;
   }
-  return row[b.length]!;
+  return Math.min(limit, row[b.length]!);
 }
