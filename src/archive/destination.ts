@@ -84,7 +84,7 @@ async function writeStream(stream: NodeJS.WritableStream, produce: (sink: Sink) 
   let failure: NacreError | undefined;
   let wake = (): void => {};
   const onError = (error: unknown): void => {
-    failure = ioError("OUTPUT", "writing the output to a stream", error, "whoever reads it has stopped");
+    failure ??= ioError("OUTPUT", "writing the output to a stream", error, "whoever reads it has stopped");
     wake();
   };
   const onDrain = (): void => wake();

@@ -1,15 +1,15 @@
 /**
  * Loading: taking images out of an archive, or a root file system, and giving them their names in the store. In: an
  * archive and how its images shall be called. Out: named images. Names are set at the very end, all or none.
+ * What reads archives is loaded when it is called for, so that the library loads quickly.
  */
 import type { Descriptor } from "../oci/documents.js";
 import { localPlatform, type Platform } from "../oci/platform.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
-import { type ImportOptions, importArchive } from "./import.js";
-import { type OpenOptions, openArchive } from "./read.js";
-import { importRootfs } from "./rootfs.js";
+import type { ImportOptions } from "./import.js";
+import type { OpenOptions } from "./read.js";
 
 /** An archive's bytes, or where it is. */
 export type ArchiveInput = string | AsyncIterable<Buffer>;
@@ -50,6 +50,7 @@ export async function loadImages(
   options: LoadOptions = {},
 ): Promise<LoadedImage[]> {
   const tags = options.tags?.map(fullName) ?? [];
+  const [{ openArchive }, { importArchive }] = await Promise.all([import("./read.js"), import("./import.js")]);
   const source = await openArchive(archive, options);
   try {
     const wanted = options.names?.length ?? source.images.length;
@@ -79,6 +80,7 @@ export async function loadImages(
 export async function loadRootfs(store: Store, tar: ArchiveInput, options: LoadRootfsOptions): Promise<LoadedImage> {
   const names = options.tags.map(fullName);
   const { created, origin } = options;
+  const { importRootfs } = await import("./rootfs.js");
   const descriptor = await importRootfs(store, tar, { platform: options.platform ?? localPlatform(), created, origin });
   const loaded = { names, descriptor };
   await nameAll(store, [loaded]);

@@ -22,13 +22,19 @@ const EPOCH = new Date(0);
  */
 export async function packTar(files: Iterable<TarFile>, sink: Sink): Promise<void> {
   const tar = pack();
-  const draining = drain(tar, sink);
   // Whichever side fails first tells what went wrong; the other only sees the stream being closed.
   let failure: { readonly error: unknown } | undefined;
   const first = (error: unknown): void => {
     failure ??= { error };
     tar.destroy();
   };
+  const draining = drain(tar, async (chunk) => {
+    try {
+      await sink(chunk);
+    } catch (error) {
+      first(error);
+    }
+  });
   const filling = fill(tar, files).catch(first);
   await draining.catch(first);
   await filling;

@@ -2,8 +2,6 @@
 
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { importArchive } from "../archive/import.js";
-import { openArchive } from "../archive/read.js";
 import { type Image, loadImage } from "../image/image.js";
 import type { Descriptor } from "../oci/documents.js";
 import { formatPlatform, type Platform } from "../oci/platform.js";
@@ -126,6 +124,10 @@ export class Bases {
   }
 
   async #fromLayout(path: string, name: string | undefined, platform: Platform): Promise<Descriptor> {
+    const [{ openArchive }, { importArchive }] = await Promise.all([
+      import("../archive/read.js"),
+      import("../archive/import.js"),
+    ]);
     const source = await openArchive(path);
     try {
       const names = name === undefined ? undefined : [name];

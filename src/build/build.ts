@@ -4,17 +4,15 @@
  * failed build changes no name and leaves no output; the same inputs give the same digest as long as the cache holds.
  */
 import { availableParallelism } from "node:os";
-import { isContextChange } from "../compose/compose.js";
 import type { Image } from "../image/image.js";
 import { localPlatform, parsePlatform } from "../oci/platform.js";
 import { formatReference, parseReference } from "../oci/reference.js";
-import { writeOutputs } from "../output/output.js";
 import type { OutputResult } from "../output/request.js";
 import type { Plan, PlanRequest } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
 import { autoPrune } from "../store/prune.js";
 import { defaultStorePath, Store } from "../store/store.js";
-import { NacreError } from "../support/errors.js";
+import { isNacreError, NacreError } from "../support/errors.js";
 import { type AssembledImage, assemble, rfc3339 } from "./assemble.js";
 import { Bases, type NamedContext, parseNamedContexts } from "./bases.js";
 import { Contexts } from "./contexts.js";
@@ -130,7 +128,7 @@ async function solve(
       contexts.save();
       return solution;
     } catch (error) {
-      if (attempt === ATTEMPTS || !isContextChange(error)) throw error;
+      if (attempt === ATTEMPTS || !isNacreError(error) || error.code !== "CONTEXT_CHANGED") throw error;
       session.warn({ rule: "ContextChanged", message: `${error.message}; the build starts again` });
     }
   }
@@ -157,6 +155,7 @@ async function runOutputs(
   const { request } = session;
   const outputs = request.outputs ?? [];
   if (outputs.length === 0) return [];
+  const { writeOutputs } = await import("../output/output.js");
   const made = [...solution.steps.values(), ...(solution.baseLayer ? [solution.baseLayer] : [])];
   return session.vertex("internal:export", "exporting", (vertex) => {
     let bytes = 0;

@@ -6,7 +6,7 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import { keyOf, treeIngredients } from "../cache/ingredients.js";
 import { findRecord, putRecord, type StepRecord } from "../cache/record.js";
-import { type ComposeEnv, composeCopy, composeTree, composeWorkdir } from "../compose/compose.js";
+import type { ComposeEnv } from "../compose/compose.js";
 import type { LocalContext } from "../context/local.js";
 import { selectSources, selectWithParents } from "../context/select.js";
 import type { ImageLayer } from "../image/image.js";
@@ -209,6 +209,7 @@ export class Solver {
   }
 
   async #composeKind(step: Step, from: FileTree | undefined, env: ComposeEnv): Promise<WrittenLayer> {
+    const { composeCopy, composeWorkdir } = await import("../compose/compose.js");
     switch (step.kind) {
       case "workdir":
         return composeWorkdir(step, env);
@@ -265,6 +266,7 @@ export class Solver {
       return solvedOf(record);
     }
     return this.#session.vertex(`internal:tree ${name}`, label, async (vertex) => {
+      const { composeTree } = await import("../compose/compose.js");
       const started = performance.now();
       const context = await this.#contexts.open(name);
       const layer = await composeTree(context, this.#environment(undefined, await this.#open.tree([]), vertex, []));

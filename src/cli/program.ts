@@ -79,8 +79,8 @@ function setUp(command: Command, invocation: Invocation): void {
       writeOut: (text) => void invocation.stdout.write(text),
       writeErr: (text) => void invocation.stderr.write(text),
       outputError: () => {},
-      getOutHelpWidth: () => Math.min(invocation.stdout.columns ?? HELP_WIDTH, HELP_WIDTH),
-      getErrHelpWidth: () => Math.min(invocation.stderr.columns ?? HELP_WIDTH, HELP_WIDTH),
+      getOutHelpWidth: () => Math.min(invocation.stdout.columns || HELP_WIDTH, HELP_WIDTH),
+      getErrHelpWidth: () => Math.min(invocation.stderr.columns || HELP_WIDTH, HELP_WIDTH),
       getOutHasColors: () => paintFor(invocation.stdout, invocation.env) === inColour,
       getErrHasColors: () => paintFor(invocation.stderr, invocation.env) === inColour,
     })

@@ -19,7 +19,7 @@ import { sha256Hex } from "../support/hash.js";
 import { extractInto, isArchive, type UnpackedArchive, unpackArchive } from "./archive.js";
 import { type CopyRules, copyInto, copyWithParents, fileTarget, putFile } from "./copy.js";
 import { OutTree } from "./outTree.js";
-import { collectEntries, type PreviousLayer, writeEntries } from "./write.js";
+import { type PreviousLayer, writeEntries } from "./write.js";
 
 /** What a step is composed with. */
 export interface ComposeEnv {
@@ -183,7 +183,7 @@ async function writeLayerOnce(
   } catch (error) {
     closeSync(temp.fd);
     rmSync(temp.path, { force: true });
-    throw ioError("STORE", `writing a layer to ${temp.path}`, error);
+    throw ioError("STORE", `writing a layer to the store ${store.path}`, error);
   }
   await store.adoptBlob(temp.path, temp.fd, layer.diffId, layer.size);
   store.writeIndex(layer.diffId, layer.index.encode());
@@ -197,12 +197,12 @@ async function fillLayer(
   fd: number,
 ): Promise<WrittenLayer> {
   const { mtime, signal } = env;
-  const contents = collectEntries(out);
+  const expected = out.bytes();
   await previous?.content.prepare();
-  const writer = new LayerWriter(createSink(fd, contents.bytes));
+  const writer = new LayerWriter(createSink(fd, expected));
   try {
-    const onProgress = (bytes: number): void => env.onProgress?.(bytes, contents.bytes);
-    await writeEntries(contents, writer, { previous, mtime, signal, onProgress });
+    const onProgress = (bytes: number): void => env.onProgress?.(bytes, expected);
+    await writeEntries(out, writer, { previous, mtime, signal, onProgress });
     return await writer.finish();
   } catch (error) {
     await writer.abort();

@@ -4,15 +4,17 @@
  * modes.
  */
 import { isBelowMatch, type ParentedSelection, type SelectedSource } from "../context/select.js";
-import { cleanPath, type FileTree, type TreeNode } from "../layer/fileTree.js";
+import { cleanPath, type FileTree, type TreeNode, walkTree } from "../layer/fileTree.js";
 import type { ModeChange } from "../plan/chmod.js";
 import { type ByteString, toByteString } from "../support/bytes.js";
 import {
   conflict,
   type DirectoryDefaults,
+  type Graft,
   metaOf,
   type OutMeta,
   type OutNode,
+  type OutRow,
   type OutTree,
   outPath,
   TreeContent,
@@ -128,6 +130,10 @@ function copyContents(out: OutTree, tree: FileTree, source: TreeNode, rules: Cop
 }
 
 function copyChildren(out: OutTree, target: OutNode, from: Copying, source: TreeNode): void {
+  if (out.isEmpty(target)) {
+    target.graft = new SourceGraft(from, source);
+    return;
+  }
   const { tree, root, rules, group } = from;
   for (const child of tree.children(source)) {
     if (child.type === "dir") copyDirectory(out, target, from, child);
@@ -145,6 +151,40 @@ function copyDirectory(out: OutTree, parent: OutNode, from: Copying, source: Tre
   const kept = from.keepParents && type === "dir" && !(from.rules.include?.(from.root, source) ?? true);
   if (!kept) node.meta = directoryMeta(source, from.rules);
   copyChildren(out, node, from, source);
+}
+
+/** The contents of a source directory, as they are copied to where nothing is. */
+class SourceGraft implements Graft {
+  readonly #from: Copying;
+  readonly #source: TreeNode;
+
+  constructor(from: Copying, source: TreeNode) {
+    this.#from = from;
+    this.#source = source;
+  }
+
+  *rows(): Generator<OutRow> {
+    const { tree, root, rules, group } = this.#from;
+    for (const child of tree.children(this.#source)) {
+      const { name } = child;
+      if (child.type !== "dir") {
+        if (rules.include === undefined || rules.include(root, child)) {
+          yield { name, meta: leafMeta(tree, child, rules, group), below: undefined };
+        }
+      } else if (holdsIncluded(this.#from, child)) {
+        yield { name, meta: directoryMeta(child, rules), below: new SourceGraft(this.#from, child) };
+      }
+    }
+  }
+
+  bytes(): number {
+    let bytes = 0;
+    walkTree(this.#from.tree, this.#source, (node) => {
+      bytes += node.size;
+      return true;
+    });
+    return bytes;
+  }
 }
 
 function holdsIncluded(from: Copying, node: TreeNode): boolean {

@@ -44,6 +44,27 @@ export interface OutNode {
   readonly base: TreeNode | undefined;
   /** Undefined as long as there is none: most names are files. */
   children: Map<ByteString, OutNode> | undefined;
+  /** What is in a directory that was copied whole to where nothing was; `children` takes its place once one is asked for. */
+  graft: Graft | undefined;
+}
+
+/** A name on its way into the layer. */
+export interface OutRow {
+  readonly name: ByteString;
+  readonly meta: OutMeta;
+  /** What is in it, if it is a directory that holds something. */
+  readonly below?: Graft | undefined;
+}
+
+/**
+ * The contents of a directory, made only when they are written: a large context that is copied whole needs no node for
+ * each of its files.
+ */
+export interface Graft {
+  /** In byte order of the names. May be called again. */
+  rows(): Iterable<OutRow>;
+  /** About how many bytes of content there are. */
+  bytes(): number;
 }
 
 /** Metadata of directories that the step makes on the way. */
@@ -64,23 +85,47 @@ export class OutTree {
   /** @param base the tree before the step */
   constructor(base: FileTree) {
     this.#base = base;
-    this.root = { name: "", parent: undefined, meta: undefined, base: base.root, children: undefined };
+    this.root = {
+      name: "",
+      parent: undefined,
+      meta: undefined,
+      base: base.root,
+      children: undefined,
+      graft: undefined,
+    };
   }
 
   /** What is at a node now. */
   typeOf(node: OutNode): FileType | undefined {
-    return node.meta?.type ?? node.base?.type ?? (node.children ? "dir" : undefined);
+    return node.meta?.type ?? node.base?.type ?? (node.children || node.graft ? "dir" : undefined);
   }
 
   /** The node of that name in a directory, whether anything is there or not. */
   child(node: OutNode, name: ByteString): OutNode {
+    this.#expand(node);
     let child = node.children?.get(name);
     if (child === undefined) {
       const base = node.base?.type === "dir" ? this.#base.child(node.base, name) : undefined;
-      child = { name, parent: node, meta: undefined, base, children: undefined };
+      child = { name, parent: node, meta: undefined, base, children: undefined, graft: undefined };
       hang(node, child);
     }
     return child;
+  }
+
+  /** True if nothing is in a directory yet, so that a {@link Graft} can be its contents. */
+  isEmpty(node: OutNode): boolean {
+    if (node.children !== undefined || node.graft !== undefined) return false;
+    return node.base?.type !== "dir" || this.#base.children(node.base).length === 0;
+  }
+
+  /** One level of a graft becomes nodes, because something else is going to be put there too. */
+  #expand(node: OutNode): void {
+    const { graft } = node;
+    if (graft === undefined) return;
+    node.graft = undefined;
+    for (const { name, meta, below } of graft.rows()) {
+      hang(node, { name, parent: node, meta, base: undefined, children: undefined, graft: below });
+    }
   }
 
   /**
@@ -161,7 +206,7 @@ export class OutTree {
 
   /** Puts anything but a directory at a name; what was there is gone. */
   put(parent: OutNode, name: ByteString, meta: OutMeta): OutNode {
-    const node: OutNode = { name, parent, meta, base: undefined, children: undefined };
+    const node: OutNode = { name, parent, meta, base: undefined, children: undefined, graft: undefined };
     hang(parent, node);
     return node;
   }
@@ -177,21 +222,52 @@ export class OutTree {
   }
 
   /**
-   * Calls `visit` for every entry of the new layer in sorted order: what is written, and the directories above it, with
-   * the metadata that they have in the tree below (BuildKit lists the parents of every change). The root is no entry.
+   * Every entry of the new layer in sorted order: what is written, and the directories above it, with the metadata that
+   * they have in the tree below (BuildKit lists the parents of every change). The root is no entry.
    */
-  emit(visit: (path: ByteString, meta: OutMeta) => void): void {
-    const write = (node: OutNode, path: ByteString): void => {
-      const meta = node.meta ?? (node.base === undefined ? undefined : metaOf(node.base));
-      if (meta !== undefined && path !== "") visit(path, meta);
-      if (meta?.type !== "dir" && path !== "") return;
-      if (node.children === undefined) return;
-      for (const child of sorted(node.children)) {
-        if (isWritten(child)) write(child, path === "" ? child.name : `${path}/${child.name}`);
+  *entries(): Generator<readonly [path: ByteString, meta: OutMeta]> {
+    const open: { readonly prefix: ByteString; readonly rows: Iterator<OutRow> }[] = [
+      { prefix: "", rows: rowsOf(this.root) },
+    ];
+    while (open.length > 0) {
+      const { prefix, rows } = open[open.length - 1]!;
+      const next = rows.next();
+      if (next.done) {
+        open.pop();
+        continue;
       }
-    };
-    write(this.root, "");
+      const { name, meta, below } = next.value;
+      const path = prefix + name;
+      yield [path, meta];
+      if (below) open.push({ prefix: `${path}/`, rows: below.rows()[Symbol.iterator]() });
+    }
   }
+
+  /** About how many bytes of content the layer will have. */
+  bytes(): number {
+    return bytesOf(this.root);
+  }
+}
+
+function* rowsOf(node: OutNode): Generator<OutRow> {
+  if (node.graft) yield* node.graft.rows();
+  if (node.children === undefined) return;
+  for (const child of sorted(node.children)) {
+    const meta = child.meta ?? (child.base && metaOf(child.base));
+    if (meta === undefined || !isWritten(child)) continue;
+    const { name } = child;
+    yield {
+      name,
+      meta,
+      below: meta.type === "dir" ? { rows: () => rowsOf(child), bytes: () => bytesOf(child) } : undefined,
+    };
+  }
+}
+
+function bytesOf(node: OutNode): number {
+  let bytes = (node.meta?.content?.size ?? 0) + (node.graft?.bytes() ?? 0);
+  if (node.children) for (const child of node.children.values()) bytes += bytesOf(child);
+  return bytes;
 }
 
 /** Path of a node of the overlay, as text for messages. */

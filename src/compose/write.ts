@@ -31,35 +31,17 @@ const CAPABILITY = "security.capability";
 /** How long the event loop may wait: progress and signals are served in between. */
 const SLICE_MS = 40;
 
-/** Everything that a layer will hold, in order. */
-export interface LayerContents {
-  readonly entries: readonly (readonly [path: ByteString, meta: OutMeta])[];
-  /** Bytes of all contents. */
-  readonly bytes: number;
-}
-
-/** What an overlay comes to. */
-export function collectEntries(out: OutTree): LayerContents {
-  const entries: [path: ByteString, meta: OutMeta][] = [];
-  let bytes = 0;
-  out.emit((path, meta) => {
-    entries.push([path, meta]);
-    bytes += meta.content?.size ?? 0;
-  });
-  return { entries, bytes };
-}
-
 /**
  * Writes all entries.
  * @throws NacreError CONTEXT_CHANGED if a file is no longer what it was keyed as; CONTENT_INVALID if the previous
  *   layer is damaged (then it works without)
  */
-export async function writeEntries(contents: LayerContents, writer: LayerWriter, options: WriteOptions): Promise<void> {
+export async function writeEntries(out: OutTree, writer: LayerWriter, options: WriteOptions): Promise<void> {
   const splicer = options.previous ? new Splicer(options.previous) : undefined;
   const firstNames = new Map<unknown, ByteString>();
   let bytes = 0;
   let sliceStart = performance.now();
-  for (const [path, meta] of contents.entries) {
+  for (const [path, meta] of out.entries()) {
     writeEntry(path, meta, writer, firstNames, splicer, options.mtime);
     bytes += meta.content?.size ?? 0;
     if (performance.now() - sliceStart < SLICE_MS) continue;
@@ -81,12 +63,12 @@ function writeEntry(
 ): void {
   const first = meta.inode === undefined ? undefined : firstNames.get(meta.inode);
   const entry = entryOf(path, meta, first, mtime);
-  if (first !== undefined || meta.content === undefined) {
-    writer.add(entry);
-    return;
+  if (first !== undefined || meta.content === undefined) writer.add(entry);
+  else addContent(writer, entry, meta.content, splicer);
+  if (first === undefined && meta.inode !== undefined) {
+    firstNames.set(meta.inode, path);
+    writer.share(path);
   }
-  if (meta.inode !== undefined) firstNames.set(meta.inode, path);
-  addContent(writer, entry, meta.content, splicer);
 }
 
 /** One shape for all entries: there may be a million of them. */

@@ -3,7 +3,6 @@
  * store and texts as typed. Out: facts; nothing is printed here. Removing a name frees no space: the blobs go when
  * garbage collection finds that nothing needs them.
  */
-import { INDEX_TYPES } from "../layer/layerIndex.js";
 import { type DiffId, type Digest, hexOf, isDigest, shortDigest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import { localPlatform, type Platform } from "../oci/platform.js";
@@ -156,6 +155,7 @@ export async function layerContent(
   store: Store,
   layer: ImageLayer,
 ): Promise<{ readonly files: number; readonly size: number }> {
+  const { INDEX_TYPES } = await import("../layer/layerIndex.js");
   const { columns } = await layerIndex(store, layer);
   const file = INDEX_TYPES.indexOf("file");
   let files = 0;

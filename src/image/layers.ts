@@ -1,11 +1,10 @@
 /**
- * Layers in the store: taking a blob in with its index, and opening indexes and contents of layers that are there.
+ * Layers in the store: taking a blob in with its index, and opening indexes and contents of layers that are there. What
+ * reads layers is loaded when one is read: a build that finds everything in the cache reads none.
  */
 import { closeSync, createReadStream, readSync } from "node:fs";
-import { decompressStream } from "../layer/decompress.js";
-import { LayerIndexer } from "../layer/indexTar.js";
-import { LayerIndex } from "../layer/layerIndex.js";
-import { type LayerContent, LayerTree, type StackedLayer } from "../layer/layerTree.js";
+import type { LayerIndex } from "../layer/layerIndex.js";
+import type { LayerContent, LayerTree, StackedLayer } from "../layer/layerTree.js";
 import type { DiffId } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import type { Store } from "../store/store.js";
@@ -25,6 +24,7 @@ export async function storeLayer(
   mediaType: string,
   diffId?: DiffId,
 ): Promise<ImageLayer> {
+  const { decompressStream, LayerIndexer } = await readers();
   const blob = store.createBlob();
   try {
     const indexer = new LayerIndexer();
@@ -63,12 +63,14 @@ export async function storeLayer(
 export async function layerIndex(store: Store, layer: ImageLayer): Promise<LayerIndex> {
   const stored = store.readIndex(layer.diffId);
   if (stored) {
+    const { LayerIndex } = await import("../layer/layerIndex.js");
     try {
       return LayerIndex.decode(stored);
     } catch {
       // Derived data: made again below.
     }
   }
+  const { LayerIndexer } = await readers();
   const indexer = new LayerIndexer();
   for await (const chunk of uncompressed(store, layer)) indexer.write(chunk);
   const { index, diffId } = indexer.end();
@@ -93,6 +95,7 @@ export class OpenLayers {
   async tree(layers: readonly ImageLayer[]): Promise<LayerTree> {
     const stack: StackedLayer[] = [];
     for (const layer of layers) stack.push(await this.layer(layer));
+    const { LayerTree } = await import("../layer/layerTree.js");
     return new LayerTree(stack);
   }
 
@@ -161,9 +164,18 @@ async function decodeCompanion(store: Store, layer: ImageLayer): Promise<void> {
   }
 }
 
-function uncompressed(store: Store, layer: ImageLayer): AsyncIterable<Buffer> {
+async function* uncompressed(store: Store, layer: ImageLayer): AsyncGenerator<Buffer> {
+  const { decompressStream } = await readers();
   const digest = store.hasBlob(layer.diffId) ? layer.diffId : layer.descriptor.digest;
-  return decompressStream(createReadStream(store.blobPath(digest), { highWaterMark: 256 << 10 }));
+  yield* decompressStream(createReadStream(store.blobPath(digest), { highWaterMark: 256 << 10 }));
+}
+
+async function readers() {
+  const [{ decompressStream }, { LayerIndexer }] = await Promise.all([
+    import("../layer/decompress.js"),
+    import("../layer/indexTar.js"),
+  ]);
+  return { decompressStream, LayerIndexer };
 }
 
 function wrongBytes(descriptor: Descriptor, what: string): NacreError {

@@ -1,6 +1,6 @@
 /**
  * Where the bytes of a layer go while it is made: through a hash into a file. The maker fills chunks; a small layer is
- * hashed and written on the spot, a big one by a thread of its own, so that reading and checking the next files
+ * hashed and written on the spot, a big one by threads of its own, so that reading and checking the next files
  * overlaps with hashing and writing the last ones.
  */
 import { writeSync } from "node:fs";
@@ -72,45 +72,45 @@ class DirectSink implements ChunkSink {
   async abort(): Promise<void> {}
 }
 
-/** Positions in the memory that maker and thread share (see sinkWorker.js). */
+/** Positions in the memory that maker and threads share (see sinkWorker.js). */
 const SUBMITTED = 0;
-const CONSUMED = 1;
-const STATE = 2;
-const LENGTHS = 3;
+const STATE = 1;
+const CONSUMED = 2;
+const LENGTHS = 4;
 const STATE_ENDED = 1;
 const STATE_ABORTED = 2;
 
-type WorkerMessage = { readonly hex: string; readonly size: number } | { readonly error: Error };
+/** One thread hashes, the other writes: neither waits for the other, and a slow disk does not hold up the hash. */
+const ROLES = ["hash", "write"] as const;
+
+type WorkerMessage = { readonly hex?: string; readonly size: number } | { readonly error: Error; readonly code: unknown };
 
 class ThreadedSink implements ChunkSink {
   readonly chunkSize = CHUNK_BYTES;
   readonly #control = new Int32Array(new SharedArrayBuffer(4 * (LENGTHS + CHUNKS)));
   readonly #memory = new SharedArrayBuffer(CHUNK_BYTES * CHUNKS);
-  readonly #worker: Worker;
-  readonly #result: Promise<SinkResult>;
+  readonly #workers: readonly Worker[];
+  readonly #results: Promise<readonly { readonly hex?: string; readonly size: number }[]>;
   #submitted = 0;
 
   constructor(fd: number) {
-    this.#worker = new Worker(new URL("./sinkWorker.js", import.meta.url), {
-      workerData: { fd, control: this.#control, memory: this.#memory, chunkSize: CHUNK_BYTES, chunks: CHUNKS },
+    const shared = { fd, control: this.#control, memory: this.#memory, chunkSize: CHUNK_BYTES, chunks: CHUNKS };
+    this.#workers = ROLES.map((role, number) => {
+      return new Worker(new URL("./sinkWorker.js", import.meta.url), { workerData: { ...shared, role, number } });
     });
-    this.#result = new Promise((resolve, reject) => {
-      this.#worker.once("message", (message: WorkerMessage) => {
-        if ("error" in message) reject(message.error);
-        else resolve(message);
-      });
-      this.#worker.once("error", reject);
-    });
+    this.#results = Promise.all(this.#workers.map(resultOf));
     // A failure surfaces in finish(); until then it must not count as unhandled.
-    this.#result.catch(() => {});
+    this.#results.catch(() => {});
   }
 
   acquire(): Buffer {
-    // The thread marks every chunk as consumed even after a failed write, so this never waits for ever.
-    for (;;) {
-      const consumed = Atomics.load(this.#control, CONSUMED);
-      if (this.#submitted - consumed < CHUNKS) break;
-      Atomics.wait(this.#control, CONSUMED, consumed, 1000);
+    // The threads mark every chunk as consumed even after a failed write, so this never waits for ever.
+    for (const number of ROLES.keys()) {
+      for (;;) {
+        const consumed = Atomics.load(this.#control, CONSUMED + number);
+        if (this.#submitted - consumed < CHUNKS) break;
+        Atomics.wait(this.#control, CONSUMED + number, consumed, 1000);
+      }
     }
     return Buffer.from(this.#memory, (this.#submitted % CHUNKS) * CHUNK_BYTES, CHUNK_BYTES);
   }
@@ -125,22 +125,36 @@ class ThreadedSink implements ChunkSink {
   async finish(): Promise<SinkResult> {
     this.#end(STATE_ENDED);
     try {
-      return await this.#result;
+      const [hashed] = await this.#results;
+      return { hex: hashed?.hex ?? "", size: hashed?.size ?? 0 };
     } finally {
-      await this.#worker.terminate();
+      await this.#terminate();
     }
   }
 
   async abort(): Promise<void> {
     this.#end(STATE_ABORTED);
-    await this.#result.catch(() => {});
-    await this.#worker.terminate();
+    await this.#results.catch(() => {});
+    await this.#terminate();
   }
 
   #end(state: number): void {
     Atomics.store(this.#control, STATE, state);
-    // Waking the thread needs a change of the value it waits for.
-    Atomics.add(this.#control, SUBMITTED, 0);
     Atomics.notify(this.#control, SUBMITTED);
   }
+
+  async #terminate(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}
+
+function resultOf(worker: Worker): Promise<{ readonly hex?: string; readonly size: number }> {
+  return new Promise((resolve, reject) => {
+    worker.once("message", (message: WorkerMessage) => {
+      if ("error" in message) reject(Object.assign(message.error, { code: message.code }));
+      else resolve(message);
+    });
+    worker.once("error", reject);
+    worker.once("exit", () => reject(new Error("a thread ended before its work was done")));
+  });
 }

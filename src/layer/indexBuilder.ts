@@ -44,11 +44,6 @@ export class IndexBuilder {
     if (sparse && this.#current?.content) this.#current.content.sparse = sparse;
   }
 
-  /** The same for a path that is known to be clean. */
-  addClean(entry: TarEntry, headerOffset: number, contentOffset: number): void {
-    this.#add(entry.path, entry, headerOffset, contentOffset);
-  }
-
   /** Tells the digest (64 hex digits) of the content of the file added last; nothing happens for other members. */
   setDigest(digest: string): void {
     if (this.#current?.content) this.#current.content.digest = digest;

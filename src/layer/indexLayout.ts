@@ -86,10 +86,8 @@ function fillColumns(
     if (node.device) extras.devices[i] = node.device;
     if (node.xattrs) extras.xattrs[i] = node.xattrs;
     if (node.content?.sparse) extras.sparse[i] = node.content.sparse.map(({ at, length }) => [at, length]);
-    const digest = node.content?.digest;
-    if (digest) columns.digestSlots[i] = digests.push(digest) - 1;
   }
-  addTreeDigests(order, columns, digests);
+  addDigests(order, columns, digests);
   return {
     ...columns,
     names: Buffer.from(nameParts.join(""), "latin1"),
@@ -109,26 +107,73 @@ function draftPath(node: Draft): ByteString {
   return !node.parent || node.parent.name === "" ? node.name : `${draftPath(node.parent)}/${node.name}`;
 }
 
-/** Gives each directory the digest of all below it, mtimes left out: equal subtrees of two layers have equal ones. */
-function addTreeDigests(
-  order: readonly Draft[],
-  columns: { ends: Uint32Array; digestSlots: Uint32Array },
-  digests: string[],
-): void {
-  for (let i = order.length - 1; i >= 0; i--) {
-    if (order[i]!.type !== "dir") continue;
-    const text: string[] = [];
-    for (let at = i + 1; at < columns.ends[i]!; at = columns.ends[at]!) {
-      const slot = columns.digestSlots[at]!;
-      text.push(describeForDigest(order[at]!, slot === NO_DIGEST ? "" : digests[slot]!));
+/**
+ * Numbers the digests: a file's where it stands, a directory's after all below it. A directory's digest tells of
+ * everything below but mtimes: equal subtrees of two layers have equal ones.
+ */
+function addDigests(order: readonly Draft[], columns: DigestColumns, digests: string[]): void {
+  const open: number[] = [];
+  const closeUntil = (next: number): void => {
+    while (open.length > 0 && columns.ends[open[open.length - 1]!]! <= next) {
+      const directory = open.pop()!;
+      columns.digestSlots[directory] = digests.push(treeDigest(directory, order, columns, digests)) - 1;
     }
-    columns.digestSlots[i] = digests.push(sha256Hex(text.join("\0"))) - 1;
+  };
+  for (const [number, node] of order.entries()) {
+    closeUntil(number);
+    if (node.type === "dir") open.push(number);
+    else if (node.content?.digest) columns.digestSlots[number] = digests.push(node.content.digest) - 1;
   }
+  closeUntil(order.length);
 }
 
-function describeForDigest(node: Draft, digest: string): string {
-  const { name, type, mode, uid, gid, flags } = node;
-  const few = node.device || node.xattrs;
-  const more = few ? JSON.stringify([node.device ?? null, Object.entries(node.xattrs ?? {}).sort()]) : "";
-  return `${name}\0${type} ${mode} ${uid} ${gid} ${flags} ${node.content?.size ?? 0} ${digest}\0${linkOf(node) ?? ""}\0${more}`;
+interface DigestColumns {
+  readonly ends: Uint32Array;
+  readonly digestSlots: Uint32Array;
+}
+
+function treeDigest(
+  directory: number,
+  order: readonly Draft[],
+  columns: DigestColumns,
+  digests: readonly string[],
+): string {
+  const text: string[] = [];
+  for (let at = directory + 1; at < columns.ends[directory]!; at = columns.ends[at]!) {
+    const slot = columns.digestSlots[at]!;
+    text.push(described(order[at]!, slot === NO_DIGEST ? "" : digests[slot]!));
+  }
+  return sha256Hex(text.join("\0"));
+}
+
+function described(node: Draft, digest: string): string {
+  const size = node.content?.size ?? 0;
+  return describeForDigest(node.name, node.type, node, node.flags, size, digest, linkOf(node), node.device);
+}
+
+/** What of an entry counts for the digest of its directory, beside what the parameters of {@link describeForDigest} tell. */
+export interface DescribedEntry {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly xattrs?: Readonly<Record<string, ByteString>> | undefined;
+}
+
+/**
+ * An entry as its directory's digest sees it. Takes everything one by one, because it is called for every file.
+ * @param digest of its content or of what is below it, or empty
+ */
+export function describeForDigest(
+  name: ByteString,
+  type: IndexType,
+  entry: DescribedEntry,
+  flags: number,
+  size: number,
+  digest: string,
+  link: ByteString | undefined,
+  device: readonly [number, number] | undefined,
+): string {
+  const more =
+    device || entry.xattrs ? JSON.stringify([device ?? null, Object.entries(entry.xattrs ?? {}).sort()]) : "";
+  return `${name}\0${type} ${entry.mode & 0o7777} ${entry.uid} ${entry.gid} ${flags} ${size} ${digest}\0${link ?? ""}\0${more}`;
 }

@@ -11,9 +11,9 @@ import type { TarEntry } from "../tar/entry.js";
 import { END_OF_ARCHIVE, encodeHeader, encodeHeaderInto, paddingOf } from "../tar/write.js";
 import type { ChunkSink } from "./chunkSink.js";
 import type { ContentReader } from "./fileTree.js";
-import { IndexBuilder } from "./indexBuilder.js";
 import type { LayerIndex } from "./layerIndex.js";
 import { isKept } from "./smallFiles.js";
+import { SortedIndex } from "./sortedIndex.js";
 
 /** A layer just made. */
 export interface WrittenLayer {
@@ -32,7 +32,7 @@ const HEADER_ROOM = 4608;
 /** Writes one layer. After an exception call {@link abort}. */
 export class LayerWriter {
   readonly #sink: ChunkSink;
-  readonly #index = new IndexBuilder();
+  readonly #index = new SortedIndex();
   #chunk: Buffer;
   #at = 0;
   #position = 0;
@@ -42,10 +42,15 @@ export class LayerWriter {
     this.#chunk = sink.acquire();
   }
 
+  /** The file added last may get further names, as hard links. */
+  share(path: ByteString): void {
+    this.#index.share(path);
+  }
+
   /** Adds an entry without content. All paths are clean: no `.`, `..`, empty components or outer slashes. */
   add(entry: TarEntry): void {
     const start = this.#header(entry);
-    this.#index.addClean(entry, start, this.#position);
+    this.#index.add(entry, start, this.#position);
     if (entry.type === "file") this.#index.setDigest(EMPTY_DIGEST);
   }
 
@@ -61,7 +66,7 @@ export class LayerWriter {
       return EMPTY_DIGEST;
     }
     const start = this.#header(entry);
-    this.#index.addClean(entry, start, this.#position);
+    this.#index.add(entry, start, this.#position);
     const digest = entry.size <= this.#sink.chunkSize ? this.#whole(entry, reader) : this.#pieces(entry, reader);
     if (expected !== undefined && digest !== expected) throw changed(entry.path);
     this.#index.setDigest(digest);

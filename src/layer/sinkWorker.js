@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The thread of a threaded chunk sink (see chunkSink.ts): hashes and writes chunks in order. In plain JavaScript,
+ * A thread of a threaded chunk sink (see chunkSink.ts): hashes or writes chunks, in order. In plain JavaScript,
  * because a thread cannot load TypeScript sources when the tests run from them.
  */
 import { createHash } from "node:crypto";
@@ -8,23 +8,23 @@ import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 
 const SUBMITTED = 0;
-const CONSUMED = 1;
-const STATE = 2;
-const LENGTHS = 3;
+const STATE = 1;
+const CONSUMED = 2;
+const LENGTHS = 4;
 const STATE_ABORTED = 2;
 
-/** @type {{ fd: number, control: Int32Array, memory: SharedArrayBuffer, chunkSize: number, chunks: number }} */
-const { fd, control, memory, chunkSize, chunks } = workerData;
+/** @type {{ fd: number, control: Int32Array, memory: SharedArrayBuffer, chunkSize: number, chunks: number, role: "hash" | "write", number: number }} */
+const { fd, control, memory, chunkSize, chunks, role, number } = workerData;
 const hash = createHash("sha256");
 let consumed = 0;
 let size = 0;
-/** @type {unknown} */
+/** @type {any} */
 let failure;
 
 /** @param {Uint8Array} bytes */
 function take(bytes) {
-  hash.update(bytes);
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
+  if (role === "hash") hash.update(bytes);
+  else for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
   size += bytes.length;
 }
 
@@ -32,7 +32,8 @@ for (;;) {
   const submitted = Atomics.load(control, SUBMITTED);
   if (submitted === consumed) {
     if (Atomics.load(control, STATE) !== 0 && Atomics.load(control, SUBMITTED) === consumed) break;
-    Atomics.wait(control, SUBMITTED, submitted, 100);
+    // The end changes no awaited value, so it may be missed; hence the limit.
+    Atomics.wait(control, SUBMITTED, submitted, 20);
     continue;
   }
   const slot = consumed % chunks;
@@ -44,8 +45,11 @@ for (;;) {
     }
   }
   consumed++;
-  Atomics.store(control, CONSUMED, consumed);
-  Atomics.notify(control, CONSUMED);
+  Atomics.store(control, CONSUMED + number, consumed);
+  Atomics.notify(control, CONSUMED + number);
 }
 
-parentPort?.postMessage(failure === undefined ? { hex: hash.digest("hex"), size } : { error: failure });
+parentPort?.postMessage(
+  // A copy of an error loses what is not standard, such as the code.
+  failure !== undefined ? { error: failure, code: failure.code } : role === "hash" ? { hex: hash.digest("hex"), size } : { size },
+);

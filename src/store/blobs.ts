@@ -212,7 +212,7 @@ class GatheringWriter implements BlobWriter {
       writeAll(this.#temp.fd, bytes);
     } catch (error) {
       this.abort();
-      throw ioError("STORE", `writing ${this.#temp.path}`, error);
+      throw ioError("STORE", `writing a blob to the store ${this.#directory.path}`, error);
     }
     this.#hasher.update(bytes);
     this.#size += bytes.length;

@@ -64,7 +64,8 @@ export function createStore(root: string): void {
     // Private by default: layers and logs may hold what other users must not see.
     fs.mkdirSync(path.dirname(root), { recursive: true });
     mkdirUnlessThere(root, 0o700);
-    createFile(`${root}/${CREATING}`, "");
+    // Before anything else, and at once under its final name: whoever looks in meanwhile must know what this will be.
+    fs.closeSync(fs.openSync(`${root}/${CREATING}`, "a", 0o644));
     // tombstones/ too: pruning must be possible when the disk has no room for one more directory.
     for (const name of ["blobs/sha256", "tmp", "leases", "locks", "tombstones"]) makeDirectory(`${root}/${name}`);
     createFile(`${root}/oci-layout`, OCI_LAYOUT);

@@ -23,11 +23,10 @@ function copy(
     );
   }
   const lines: string[] = [];
-  out.emit((path, meta) =>
+  for (const [path, meta] of out.entries())
     lines.push(
       `${path} ${meta.type} ${meta.mode.toString(8)} ${meta.uid}:${meta.gid}${meta.link ? ` -> ${meta.link}` : ""}`,
-    ),
-  );
+    );
   return lines;
 }
 
@@ -142,7 +141,7 @@ describe("what a directory brings", () => {
       { owner: undefined, chmod: undefined, destination: "/y/", now: 0 },
     );
     const inodes: unknown[] = [];
-    out.emit((_, meta) => meta.type === "file" && inodes.push(meta.inode));
+    for (const [, meta] of out.entries()) if (meta.type === "file") inodes.push(meta.inode);
     expect(inodes[0]).toBe(inodes[1]);
     expect(inodes[2]).not.toBe(inodes[0]);
   });

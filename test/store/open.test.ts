@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
-import * as fs from "node:fs";
+import builtinFs, * as fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import * as path from "node:path";
 import { describe, expect, test } from "vitest";
+import { createStore, isStore } from "../../src/store/layout.js";
 import { defaultStorePath, Store } from "../../src/store/store.js";
 import { age, canMount, contentsOf, modeOf, openStore, putImage, tempDirectory, withStore } from "./helpers.js";
 
@@ -54,6 +56,21 @@ describe("opening a store", () => {
     const { descriptor } = putImage(stores[0]!, "layer");
     await stores[0]!.setReferences([{ name: "docker.io/library/a:1", descriptor }]);
     for (const store of stores) expect(store.resolveReference("docker.io/library/a:1")).toEqual(descriptor);
+  });
+
+  test("can be joined by another process at every moment of its making", async () => {
+    const location = path.join(tempDirectory(), "store");
+    const seen: boolean[] = [];
+    const restore = afterEveryCall(["mkdirSync", "openSync", "linkSync", "unlinkSync"], () =>
+      seen.push(isStore(location)),
+    );
+    try {
+      createStore(location);
+    } finally {
+      restore();
+    }
+    expect(seen.length).toBeGreaterThan(10);
+    expect([seen[0], seen.at(-1)]).toEqual([false, true]);
   });
 
   test("refuses a directory that holds something else, and touches nothing in it", async () => {
@@ -157,6 +174,31 @@ describe("opening a store", () => {
     expect(fs.existsSync(`${foreign}.bb`)).toBe(false);
   });
 });
+
+/** Looks in after every call of some functions of node:fs, as another process could. @returns undoes it */
+function afterEveryCall(names: readonly ("mkdirSync" | "openSync" | "linkSync" | "unlinkSync")[], look: () => void) {
+  const functions = builtinFs as unknown as Record<string, (...values: unknown[]) => unknown>;
+  const originals = names.map((name) => [name, functions[name]!] as const);
+  let looking = false;
+  for (const [name, original] of originals) {
+    functions[name] = (...values) => {
+      try {
+        return original(...values);
+      } finally {
+        if (!looking) {
+          looking = true;
+          look();
+          looking = false;
+        }
+      }
+    };
+  }
+  syncBuiltinESMExports();
+  return () => {
+    for (const [name, original] of originals) functions[name] = original;
+    syncBuiltinESMExports();
+  };
+}
 
 describe("modes", () => {
   for (const umask of [0o000, 0o022, 0o077]) {

@@ -57,7 +57,8 @@ function openTerminal(settings: DisplaySettings, state: ProgressState, close: Di
   const { stream, now, paint, signal } = settings;
   let drawn: readonly string[] = [];
   const draw = (final: boolean): void => {
-    const size = { width: stream.columns ?? 80, height: stream.rows ?? 24 };
+    // A terminal that no one has told its size says 0.
+    const size = { width: stream.columns || 80, height: stream.rows || 24 };
     const view = { ...size, now: now(), paint, final, stopping: signal.aborted };
     const lines = renderFrame(state, view);
     stream.cork?.();
