@@ -5,6 +5,7 @@
  */
 import { writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import { NacreError } from "../support/errors.js";
 import { createHasher, type Hasher } from "../support/hash.js";
 
 /** What a finished sink has taken. */
@@ -80,10 +81,15 @@ const LENGTHS = 4;
 const STATE_ENDED = 1;
 const STATE_ABORTED = 2;
 
+/** A disk that hangs, or a thread that died, must not hang the build for ever. */
+const STALL_MS = 10 * 60_000;
+
 /** One thread hashes, the other writes: neither waits for the other, and a slow disk does not hold up the hash. */
 const ROLES = ["hash", "write"] as const;
 
-type WorkerMessage = { readonly hex?: string; readonly size: number } | { readonly error: Error; readonly code: unknown };
+type WorkerMessage =
+  | { readonly hex?: string; readonly size: number }
+  | { readonly error: Error; readonly code: unknown };
 
 class ThreadedSink implements ChunkSink {
   readonly chunkSize = CHUNK_BYTES;
@@ -104,15 +110,20 @@ class ThreadedSink implements ChunkSink {
   }
 
   acquire(): Buffer {
-    // The threads mark every chunk as consumed even after a failed write, so this never waits for ever.
-    for (const number of ROLES.keys()) {
-      for (;;) {
-        const consumed = Atomics.load(this.#control, CONSUMED + number);
-        if (this.#submitted - consumed < CHUNKS) break;
-        Atomics.wait(this.#control, CONSUMED + number, consumed, 1000);
-      }
-    }
+    for (const number of ROLES.keys()) this.#waitFor(number);
     return Buffer.from(this.#memory, (this.#submitted % CHUNKS) * CHUNK_BYTES, CHUNK_BYTES);
+  }
+
+  /** Blocks until a thread has left a chunk free. It marks every chunk as consumed, even after a failed write. */
+  #waitFor(number: number): void {
+    const stalled = Date.now() + STALL_MS;
+    for (;;) {
+      const consumed = Atomics.load(this.#control, CONSUMED + number);
+      if (this.#submitted - consumed < CHUNKS) return;
+      if (Date.now() > stalled)
+        throw new NacreError("STORE", "the disk of the store has taken nothing for ten minutes");
+      Atomics.wait(this.#control, CONSUMED + number, consumed, 1000);
+    }
   }
 
   submit(length: number): void {

@@ -6,7 +6,7 @@
 import { type DiffId, digestOfHex } from "../oci/digest.js";
 import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
-import { createHasher, sha256Hex } from "../support/hash.js";
+import { createHasher, type Hasher, sha256Hex } from "../support/hash.js";
 import type { TarEntry } from "../tar/entry.js";
 import { END_OF_ARCHIVE, encodeHeader, encodeHeaderInto, paddingOf } from "../tar/write.js";
 import type { ChunkSink } from "./chunkSink.js";
@@ -68,6 +68,30 @@ export class LayerWriter {
     const start = this.#header(entry);
     this.#index.add(entry, start, this.#position);
     const digest = entry.size <= this.#sink.chunkSize ? this.#whole(entry, reader) : this.#pieces(entry, reader);
+    return this.#endFile(entry, digest, expected);
+  }
+
+  /**
+   * Like {@link addFile}, for files that take long.
+   * @param pause called after every piece, with the number of bytes taken so far; may throw
+   */
+  async addLargeFile(
+    entry: TarEntry,
+    reader: ContentReader,
+    expected: string | undefined,
+    pause: (bytes: number) => Promise<void> | undefined,
+  ): Promise<string> {
+    const start = this.#header(entry);
+    this.#index.add(entry, start, this.#position);
+    const hash = createHasher();
+    for (let left = entry.size; left > 0; ) {
+      left -= this.#piece(entry, reader, left, hash);
+      await pause(entry.size - left);
+    }
+    return this.#endFile(entry, hash.hex(), expected);
+  }
+
+  #endFile(entry: TarEntry, digest: string, expected: string | undefined): string {
     if (expected !== undefined && digest !== expected) throw changed(entry.path);
     this.#index.setDigest(digest);
     this.#zeros(paddingOf(entry.size));
@@ -120,17 +144,20 @@ export class LayerWriter {
 
   #pieces(entry: TarEntry, reader: ContentReader): string {
     const hash = createHasher();
-    for (let left = entry.size; left > 0; ) {
-      this.#reserve(1);
-      const room = Math.min(left, this.#chunk.length - this.#at);
-      const got = reader.read(this.#chunk, this.#at, room);
-      if (got === 0) throw changed(entry.path);
-      hash.update(this.#chunk.subarray(this.#at, this.#at + got));
-      this.#at += got;
-      this.#position += got;
-      left -= got;
-    }
+    for (let left = entry.size; left > 0; ) left -= this.#piece(entry, reader, left, hash);
     return hash.hex();
+  }
+
+  /** Takes what fits into the current chunk. @returns its bytes */
+  #piece(entry: TarEntry, reader: ContentReader, left: number, hash: Hasher): number {
+    this.#reserve(1);
+    const room = Math.min(left, this.#chunk.length - this.#at);
+    const got = reader.read(this.#chunk, this.#at, room);
+    if (got === 0) throw changed(entry.path);
+    hash.update(this.#chunk.subarray(this.#at, this.#at + got));
+    this.#at += got;
+    this.#position += got;
+    return got;
   }
 
   #zeros(length: number): void {

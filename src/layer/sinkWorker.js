@@ -51,5 +51,9 @@ for (;;) {
 
 parentPort?.postMessage(
   // A copy of an error loses what is not standard, such as the code.
-  failure !== undefined ? { error: failure, code: failure.code } : role === "hash" ? { hex: hash.digest("hex"), size } : { size },
+  failure !== undefined
+    ? { error: failure, code: failure.code }
+    : role === "hash"
+      ? { hex: hash.digest("hex"), size }
+      : { size },
 );
