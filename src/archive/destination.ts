@@ -1,7 +1,19 @@
 /** Where one file of output goes: a path, which is replaced only by a whole file, or a stream. */
 import { randomBytes } from "node:crypto";
-import { closeSync, fstatSync, openSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { Writable } from "node:stream";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
 
 /** A path, or an open stream (standard output), which is not ended. */
@@ -24,7 +36,7 @@ export async function writeDestination(
 ): Promise<void> {
   if (destination.kind === "stream") return writeStream(destination.stream, produce);
   const { path } = destination;
-  const there = statSync(path, { throwIfNoEntry: false });
+  const there = statOf(path);
   if (there?.isDirectory()) {
     throw new NacreError("OUTPUT", `cannot write ${path}: it is a directory`, {
       hint: "name a file, or remove it first",
@@ -32,6 +44,14 @@ export async function writeDestination(
   }
   if (there && !there.isFile()) return writeInPlace(path, produce);
   await writeBeside(there ? realpathSync(path) : path, path, produce);
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw ioError("OUTPUT", `writing ${path}`, error, "choose a place that you may write to");
+  }
 }
 
 async function writeBeside(target: string, shown: string, produce: (sink: Sink) => Promise<void>): Promise<void> {
@@ -80,6 +100,38 @@ function fileSink(fd: number, shown: string): Sink {
   };
 }
 
+/**
+ * Fills a directory, which is made if it is not there. One that was made here goes again if that fails; in one that was
+ * there, what is written so far stays.
+ * @throws NacreError OUTPUT, DISK_FULL, and whatever `fill` throws
+ */
+export async function fillDirectory<T>(path: string, fill: () => Promise<T>): Promise<T> {
+  const made = makeOutputDirectory(path);
+  try {
+    return await fill();
+  } catch (error) {
+    if (made !== undefined) removeQuietly(made);
+    throw error;
+  }
+}
+
+/** @returns the topmost directory that had to be made, or undefined if all were there */
+function makeOutputDirectory(path: string): string | undefined {
+  try {
+    return mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw ioError("OUTPUT", `making ${path}`, error, "name a directory that you may write to");
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // The error on the way here is the one to tell.
+  }
+}
+
 async function writeStream(stream: NodeJS.WritableStream, produce: (sink: Sink) => Promise<void>): Promise<void> {
   let failure: NacreError | undefined;
   let wake = (): void => {};
@@ -90,6 +142,8 @@ async function writeStream(stream: NodeJS.WritableStream, produce: (sink: Sink) 
   const onDrain = (): void => wake();
   const onClose = (): void => onError(new Error("the stream was closed"));
   stream.on("error", onError).on("drain", onDrain).on("close", onClose);
+  // One that has failed already does not tell it again.
+  if (stream instanceof Writable && stream.destroyed) onError(stream.errored ?? new Error("the stream was closed"));
   try {
     await produce(async (chunk) => {
       if (failure) throw failure;

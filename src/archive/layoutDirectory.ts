@@ -6,6 +6,7 @@ import { type ImageIndex, MAX_MANIFEST_BYTES, parseDocument } from "../oci/docum
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
 import type { ArchiveBlob } from "./archiveBlob.js";
 import { DirectoryFiles } from "./archiveFiles.js";
+import { fillDirectory } from "./destination.js";
 import { blobPath, indexJson, type ListedImage, OCI_LAYOUT } from "./layoutDocuments.js";
 
 /**
@@ -18,6 +19,15 @@ export async function writeLayoutDirectory(
   blobs: readonly ArchiveBlob[],
 ): Promise<void> {
   const before = existingLayout(path);
+  await fillDirectory(path, () => fillLayout(path, images, blobs, before));
+}
+
+async function fillLayout(
+  path: string,
+  images: readonly ListedImage[],
+  blobs: readonly ArchiveBlob[],
+  before: ImageIndex | undefined,
+): Promise<void> {
   try {
     mkdirSync(join(path, "blobs", "sha256"), { recursive: true });
   } catch (error) {

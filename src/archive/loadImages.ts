@@ -8,6 +8,7 @@ import { localPlatform, type Platform } from "../oci/platform.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
+import { keepFailure } from "./callerStreams.js";
 import type { ImportOptions } from "./import.js";
 import type { OpenOptions } from "./read.js";
 
@@ -30,6 +31,9 @@ export interface LoadRootfsOptions {
   readonly created: string;
   /** Where the files come from, for the history. */
   readonly origin?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the number of bytes read, each time some are. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /** An image that has been loaded. */
@@ -50,6 +54,7 @@ export async function loadImages(
   options: LoadOptions = {},
 ): Promise<LoadedImage[]> {
   const tags = options.tags?.map(fullName) ?? [];
+  keepFailure(archive);
   const [{ openArchive }, { importArchive }] = await Promise.all([import("./read.js"), import("./import.js")]);
   const source = await openArchive(archive, options);
   try {
@@ -79,9 +84,10 @@ export async function loadImages(
  */
 export async function loadRootfs(store: Store, tar: ArchiveInput, options: LoadRootfsOptions): Promise<LoadedImage> {
   const names = options.tags.map(fullName);
-  const { created, origin } = options;
+  const { platform = localPlatform(), created, origin, signal, onProgress } = options;
+  keepFailure(tar);
   const { importRootfs } = await import("./rootfs.js");
-  const descriptor = await importRootfs(store, tar, { platform: options.platform ?? localPlatform(), created, origin });
+  const descriptor = await importRootfs(store, tar, { platform, created, origin, signal, onProgress });
   const loaded = { names, descriptor };
   await nameAll(store, [loaded]);
   return loaded;

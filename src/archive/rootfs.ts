@@ -7,7 +7,7 @@ import { encodeConfig, encodeManifest } from "../oci/encode.js";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../oci/mediaTypes.js";
 import type { Platform } from "../oci/platform.js";
 import type { Store } from "../store/store.js";
-import { ioError } from "../support/errors.js";
+import { ioError, NacreError } from "../support/errors.js";
 
 /** What the image says beside its files. */
 export interface RootfsOptions {
@@ -17,20 +17,23 @@ export interface RootfsOptions {
   /** Where the files come from, for the history; default: the path, or `-`. */
   readonly origin?: string | undefined;
   readonly config?: ContainerConfig | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the number of bytes read, each time some are. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /**
  * Takes a tar (gzip, bzip2, xz and zstd are unpacked) into the store as an image of one layer. Owners, devices and
  * attributes stay as they are in it.
  * @returns points at the manifest; setting a reference is up to the caller
- * @throws NacreError TAR_INVALID, COMPRESSION, LIMIT_EXCEEDED, CONTEXT_UNREADABLE
+ * @throws NacreError TAR_INVALID, COMPRESSION, LIMIT_EXCEEDED, CONTEXT_UNREADABLE, CANCELLED
  */
 export async function importRootfs(
   store: Store,
   tar: string | AsyncIterable<Buffer>,
   options: RootfsOptions,
 ): Promise<Descriptor> {
-  const source = typeof tar === "string" ? readFile(tar) : tar;
+  const source = watched(typeof tar === "string" ? readFile(tar) : tar, options);
   const layer = await storeLayer(store, decompressStream(source), undefined, OCI_LAYER);
   const { os, architecture, variant, osVersion } = options.platform;
   const origin = options.origin ?? (typeof tar === "string" ? tar : "-");
@@ -51,6 +54,14 @@ export async function importRootfs(
     layers: [layer.descriptor],
   };
   return { mediaType: OCI_MANIFEST, ...(await store.putBlob(encodeManifest(manifest))) };
+}
+
+async function* watched(source: AsyncIterable<Buffer>, options: RootfsOptions): AsyncIterable<Buffer> {
+  for await (const chunk of source) {
+    if (options.signal?.aborted) throw new NacreError("CANCELLED", "stopped while a root file system was being read");
+    yield chunk;
+    options.onProgress?.(chunk.length);
+  }
 }
 
 async function* readFile(path: string): AsyncIterable<Buffer> {

@@ -84,7 +84,7 @@ async function buildIn(
   // The names come last: a build that fails while it writes an output has changed nothing that is visible.
   await session.store.setReferences(names.map((name) => ({ name, descriptor: image.descriptor })));
   const result = resultOf(session, image, solution, written, names);
-  writeResultFiles(session.request, result);
+  await writeResultFiles(session.request, result);
   return result;
 }
 

@@ -1,6 +1,7 @@
 /** `--iidfile` and `--metadata-file`: what a build tells to other programs. */
-import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { writeDestination } from "../archive/destination.js";
 import { ioError, NacreError } from "../support/errors.js";
 import type { BuildRequest, BuildResult } from "./request.js";
 
@@ -11,7 +12,7 @@ import type { BuildRequest, BuildResult } from "./request.js";
 export function checkResultFiles(request: BuildRequest): void {
   for (const file of [request.iidFile, request.metadataFile]) {
     if (file === undefined) continue;
-    if (!statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory()) {
+    if (!statOf(dirname(file), file)?.isDirectory()) {
       throw new NacreError("OUTPUT", `${file} cannot be written: the directory ${dirname(file)} is not there`, {
         hint: "make the directory first",
       });
@@ -19,14 +20,22 @@ export function checkResultFiles(request: BuildRequest): void {
   }
 }
 
+function statOf(directory: string, file: string): Stats | undefined {
+  try {
+    return statSync(directory, { throwIfNoEntry: false });
+  } catch (error) {
+    throw ioError("OUTPUT", `writing ${file}`, error);
+  }
+}
+
 /**
  * Writes the files that were asked for; each appears whole.
  * @throws NacreError OUTPUT, DISK_FULL
  */
-export function writeResultFiles(request: BuildRequest, result: BuildResult): void {
-  if (request.iidFile !== undefined) replaceFile(request.iidFile, result.digest);
+export async function writeResultFiles(request: BuildRequest, result: BuildResult): Promise<void> {
+  if (request.iidFile !== undefined) await replaceFile(request.iidFile, result.digest);
   if (request.metadataFile !== undefined)
-    replaceFile(request.metadataFile, `${JSON.stringify(metadataOf(result), null, 2)}\n`);
+    await replaceFile(request.metadataFile, `${JSON.stringify(metadataOf(result), null, 2)}\n`);
 }
 
 /** BuildKit's names for what is told of a result. */
@@ -41,13 +50,7 @@ function metadataOf(result: BuildResult): Readonly<Record<string, unknown>> {
   };
 }
 
-function replaceFile(path: string, content: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    writeFileSync(temporary, content);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw ioError("OUTPUT", `writing ${path}`, error);
-  }
+/** Devices and pipes (`/dev/stdout`) are written to, not replaced. */
+function replaceFile(path: string, content: string): Promise<void> {
+  return writeDestination({ kind: "path", path }, async (sink) => sink(Buffer.from(content)));
 }

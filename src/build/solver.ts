@@ -3,7 +3,7 @@
  * composed. Nothing that a record does not need is opened: a build whose steps all hit touches no layer.
  */
 
-import pLimit, { type LimitFunction } from "p-limit";
+import type { LimitFunction } from "p-limit";
 import { keyOf, treeIngredients } from "../cache/ingredients.js";
 import { findRecord, putRecord, type StepRecord } from "../cache/record.js";
 import type { ComposeEnv } from "../compose/compose.js";
@@ -66,7 +66,7 @@ export class Solver {
   readonly #trees = new Map<string, Promise<SolvedStep>>();
   readonly #open: OpenLayers;
   readonly #reports: StepReport[] = [];
-  readonly #limit: LimitFunction;
+  #limit: Promise<LimitFunction> | undefined;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   /** Layers that were composed before their steps had keys. */
@@ -80,7 +80,6 @@ export class Solver {
     this.#keyer = new Keyer(session, plan, bases, contexts, (step, context) => this.#composeFirst(step, context));
     this.#open = new OpenLayers(session.store);
     this.#signal = session.signal ? AbortSignal.any([session.signal, this.#stop.signal]) : this.#stop.signal;
-    this.#limit = pLimit(Math.max(1, session.request.jobs ?? 2));
   }
 
   /** @throws NacreError with the place of the step that failed */
@@ -197,7 +196,7 @@ export class Solver {
       this.#parentTree(step),
       step.kind === "copy" ? this.#fromTree(step) : undefined,
     ]);
-    return this.#limit(() =>
+    return this.#limited(() =>
       this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
         const started = performance.now();
         const warnings: StepWarning[] = [];
@@ -206,6 +205,15 @@ export class Solver {
         return { layer, warnings, duration: Math.round(performance.now() - started) };
       }),
     );
+  }
+
+  /** As many at once as there are jobs. */
+  async #limited<T>(work: () => Promise<T>): Promise<T> {
+    this.#limit ??= import("p-limit").then(({ default: pLimit }) =>
+      pLimit(Math.max(1, this.#session.request.jobs ?? 2)),
+    );
+    const limit = await this.#limit;
+    return limit(work);
   }
 
   async #composeKind(step: Step, from: FileTree | undefined, env: ComposeEnv): Promise<WrittenLayer> {

@@ -1,5 +1,4 @@
 /** Asking before something is lost. */
-import { createInterface } from "node:readline/promises";
 import type { Invocation } from "./invocation.js";
 
 /**
@@ -8,6 +7,8 @@ import type { Invocation } from "./invocation.js";
  */
 export async function confirm(invocation: Invocation, question: string): Promise<boolean> {
   const { stdin, stderr, signal } = invocation;
+  const { createInterface } = await import("node:readline/promises");
+  signal.throwIfAborted();
   const lines = createInterface({ input: stdin, output: stderr });
   const controller = new AbortController();
   const stop = (): void => controller.abort();

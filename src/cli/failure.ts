@@ -1,10 +1,11 @@
 /** Errors as people see them: what failed, where, what to do. Never a stack trace for an expected failure. */
-import type { CommanderError } from "commander";
+
 import { errnoOf, isNacreError, NacreError } from "../support/errors.js";
 import type { SourcePlace } from "../support/source.js";
+import type { CommanderError } from "./commander.js";
 import { placeToJson } from "./progress/rawjson.js";
 import type { Paint } from "./style.js";
-import { printableLines } from "./terminalText.js";
+import { printable, printableJson, printableLines } from "./terminalText.js";
 
 /** How failures are shown. */
 export interface FailureStyle {
@@ -55,7 +56,7 @@ export function renderFailure(error: unknown, style: FailureStyle): string[] {
 /** A failure as one line of JSON, for `--progress=rawjson`. */
 export function failureToJson(error: unknown): string {
   const known = isNacreError(error) ? error : undefined;
-  return JSON.stringify({
+  return printableJson({
     type: "error",
     code: known?.code ?? "INTERNAL",
     message: messageOf(error),
@@ -89,7 +90,7 @@ function bugHint(error: unknown, debug: boolean): string | undefined {
 function stacksOf(error: unknown): string[] {
   const lines: string[] = [];
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
-    lines.push(...`${depth === 0 ? "" : "caused by: "}${at.stack ?? at.message}`.split("\n"));
+    lines.push(...`${depth === 0 ? "" : "caused by: "}${at.stack ?? at.message}`.split("\n").map(printable));
   }
   return lines;
 }

@@ -2,8 +2,9 @@
  * The command: arguments come in, an exit code goes out. Results go to standard output; progress, remarks and errors to
  * standard error. Exit codes: 0 success, 1 failure, 2 wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
  */
-import { CommanderError } from "commander";
+
 import { errnoOf, isNacreError } from "../support/errors.js";
+import { CommanderError } from "./commander.js";
 import { exitCodeOf, failuresOf, fromCommander, ReportedFailure, renderFailure, toldError } from "./failure.js";
 import { type Invocation, print } from "./invocation.js";
 import { createProgram, helpCommandFor, normalizeBooleans, wantsDebug } from "./program.js";
@@ -32,7 +33,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const code = await runCommand(argv, invocation, pipes.brokenOff);
     // A failed write is told on a later turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
-    if (code === 0) return pipes.failed() ? 1 : 0;
+    if (code === 0) return pipes.tellFailure() ? 1 : 0;
     const stopped = watch.exitCode();
     // Bytes that no one takes would keep the process alive.
     if (stopped !== undefined && process.stdout.writableLength > 0) process.exit(stopped);
@@ -69,7 +70,7 @@ export async function runCommand(
   invocation: Invocation,
   brokenOff: () => boolean = () => false,
 ): Promise<number> {
-  const program = createProgram(invocation);
+  const program = await createProgram(invocation, argv);
   const words = normalizeBooleans(program, argv);
   try {
     if (words.length === 0) program.outputHelp();
@@ -106,14 +107,18 @@ async function report(failure: unknown, words: readonly string[], invocation: In
 interface Pipes {
   /** Its reader has gone away. */
   brokenOff(): boolean;
-  /** It could not be written for another reason, which has been told. */
-  failed(): boolean;
+  /** Tells that it could not be written for another reason, if that is so: now or when it becomes known. */
+  tellFailure(): boolean;
 }
 
 /** A reader that goes away (`nacre image ls | head -1`) is not worth a message; a full disk is. */
 function watchPipes(): Pipes {
   let broken = false;
-  let failed = false;
+  let failure: Error | undefined;
+  let telling = false;
+  const tell = (): void => {
+    if (failure) process.stderr.write(`ERROR: writing to standard output failed: ${failure.message}\n`);
+  };
   process.stderr.on("error", () => {});
   process.stdout.on("error", (error) => {
     if (isNacreError(error)) return;
@@ -121,9 +126,18 @@ function watchPipes(): Pipes {
       broken = true;
       return;
     }
-    if (!failed) process.stderr.write(`ERROR: writing to standard output failed: ${error.message}\n`);
-    failed = true;
+    if (failure) return;
+    failure = error;
     process.exitCode = 1;
+    if (telling) tell();
   });
-  return { brokenOff: () => broken, failed: () => failed };
+  return {
+    brokenOff: () => broken,
+    // A command that fails for this reason says so itself.
+    tellFailure: () => {
+      telling = true;
+      tell();
+      return failure !== undefined;
+    },
+  };
 }

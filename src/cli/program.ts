@@ -1,16 +1,9 @@
-/** All commands with their flags and help. What they do is loaded only when they run. */
-import { Command } from "commander";
-import { buildCommand } from "./commands/build.js";
-import { checkCommand } from "./commands/check.js";
-import { imageLsCommand } from "./commands/imageLs.js";
-import { infoCommand } from "./commands/info.js";
-import { inspectCommand } from "./commands/inspect.js";
-import { loadCommand } from "./commands/load.js";
+/**
+ * All commands with their flags and help. The module of a command is loaded only where its words or its help are asked
+ * for, and the library only when it runs.
+ */
+import { Command } from "./commander.js";
 import { parseBoolean } from "./commands/parseValues.js";
-import { pruneCommand } from "./commands/prune.js";
-import { rmCommand } from "./commands/rm.js";
-import { saveCommand } from "./commands/save.js";
-import { tagCommand } from "./commands/tag.js";
 import { type Environment, type Invocation, print } from "./invocation.js";
 import { inColour, paintFor } from "./style.js";
 import { displayWidth } from "./terminalText.js";
@@ -19,8 +12,58 @@ import { programVersion } from "./version.js";
 /** Widest help text, in columns: longer lines are hard to read. */
 const HELP_WIDTH = 110;
 
-/** The program, bound to one invocation. Parsing it runs the command. */
-export function createProgram(invocation: Invocation): Command {
+/** Declares a command; its module is loaded for that. */
+type Declaration = (invocation: Invocation) => Command | Promise<Command>;
+
+interface CommandEntry {
+  /** The command's name, then its aliases. */
+  readonly names: readonly string[];
+  readonly declare: Declaration;
+}
+
+const inspect: Declaration = async (invocation) => (await import("./commands/inspect.js")).inspectCommand(invocation);
+const tag: Declaration = async (invocation) => (await import("./commands/tag.js")).tagCommand(invocation);
+const load: Declaration = async (invocation) => (await import("./commands/load.js")).loadCommand(invocation);
+const save: Declaration = async (invocation) => (await import("./commands/save.js")).saveCommand(invocation);
+const ls =
+  (...names: readonly [string, ...string[]]): Declaration =>
+  async (invocation) =>
+    (await import("./commands/imageLs.js")).imageLsCommand(invocation, ...names);
+const rm =
+  (...names: readonly [string, ...string[]]): Declaration =>
+  async (invocation) =>
+    (await import("./commands/rm.js")).rmCommand(invocation, ...names);
+
+/** All commands in the order of the help, by its headings. */
+const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
+  "Building:": [
+    {
+      names: ["build"],
+      declare: async (invocation) => (await import("./commands/build.js")).buildCommand(invocation),
+    },
+  ],
+  "Images:": [
+    { names: ["image"], declare: imageGroup },
+    { names: ["images"], declare: ls("images") },
+    { names: ["inspect"], declare: inspect },
+    { names: ["tag"], declare: tag },
+    { names: ["rm", "rmi"], declare: rm("rm", "rmi") },
+    { names: ["load"], declare: load },
+    { names: ["save"], declare: save },
+  ],
+  "Store:": [
+    { names: ["info"], declare: async (invocation) => (await import("./commands/info.js")).infoCommand(invocation) },
+    { names: ["check"], declare: async (invocation) => (await import("./commands/check.js")).checkCommand(invocation) },
+    { names: ["prune"], declare: async (invocation) => (await import("./commands/prune.js")).pruneCommand(invocation) },
+    { names: ["version"], declare: versionCommand },
+  ],
+};
+
+/**
+ * The program, bound to one invocation. Parsing it runs the command.
+ * @param argv what will be parsed: where it begins with the name of a command, no other command is declared
+ */
+export async function createProgram(invocation: Invocation, argv: readonly string[]): Promise<Command> {
   const program = new Command("nacre")
     .description("Build container images from Dockerfiles without a daemon, and take images apart.")
     .usage("COMMAND [OPTIONS]")
@@ -29,38 +72,28 @@ export function createProgram(invocation: Invocation): Command {
     .helpCommand("help [command]", "print the help of a command")
     .option("-D, --debug", "print stack traces of errors (also: NACRE_DEBUG=1)")
     .option("--store <dir>", "directory of the store (default: $NACRE_HOME, else ~/.local/share/nacre)");
-  program.commandsGroup("Building:").addCommand(buildCommand(invocation));
-  program
-    .commandsGroup("Images:")
-    .addCommand(imageGroup(invocation))
-    .addCommand(imageLsCommand(invocation, "images"))
-    .addCommand(inspectCommand(invocation))
-    .addCommand(tagCommand(invocation))
-    .addCommand(rmCommand(invocation, "rm", "rmi"))
-    .addCommand(loadCommand(invocation))
-    .addCommand(saveCommand(invocation));
-  program
-    .commandsGroup("Store:")
-    .addCommand(infoCommand(invocation))
-    .addCommand(checkCommand(invocation))
-    .addCommand(pruneCommand(invocation))
-    .addCommand(versionCommand(invocation));
+  const [first = ""] = argv;
+  const isOne = Object.values(COMMANDS).some((entries) => entries.some(({ names }) => names.includes(first)));
+  for (const [heading, entries] of Object.entries(COMMANDS)) {
+    program.commandsGroup(heading);
+    for (const { names, declare } of entries) {
+      if (!isOne || names.includes(first)) program.addCommand(await declare(invocation));
+    }
+  }
   program.addHelpText("after", `\nHelp of a command: nacre COMMAND --help`);
   setUp(program, invocation);
   return program;
 }
 
-function imageGroup(invocation: Invocation): Command {
-  return new Command("image")
+async function imageGroup(invocation: Invocation): Promise<Command> {
+  const group = new Command("image")
     .summary("list and manage images (ls, rm, tag, inspect, load, save)")
     .description("List and manage the images in the store.")
-    .usage("COMMAND [OPTIONS]")
-    .addCommand(imageLsCommand(invocation, "ls", "list"))
-    .addCommand(inspectCommand(invocation))
-    .addCommand(tagCommand(invocation))
-    .addCommand(rmCommand(invocation, "rm", "remove"))
-    .addCommand(loadCommand(invocation))
-    .addCommand(saveCommand(invocation));
+    .usage("COMMAND [OPTIONS]");
+  for (const declare of [ls("ls", "list"), inspect, tag, rm("rm", "remove"), load, save]) {
+    group.addCommand(await declare(invocation));
+  }
+  return group;
 }
 
 function versionCommand(invocation: Invocation): Command {

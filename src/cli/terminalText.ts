@@ -17,6 +17,17 @@ export function printable(text: string): string {
   });
 }
 
+/** Characters that JSON leaves as they are, though a terminal may obey them or show others in another order. */
+const UNSAFE_IN_JSON = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** The value as JSON that is safe to show on a terminal and means the same. @param indent blanks for each level; 0: one line */
+export function printableJson(value: unknown, indent = 0): string {
+  return JSON.stringify(value, undefined, indent).replace(
+    UNSAFE_IN_JSON,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 function hexEscape(byte: number): string {
   return `\\x${byte.toString(16).padStart(2, "0")}`;
 }

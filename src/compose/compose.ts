@@ -14,7 +14,7 @@ import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, InlineFile, WorkdirStep } from "../plan/graph.js";
 import type { Store } from "../store/store.js";
 import { encodeText, toByteString } from "../support/bytes.js";
-import { ioError, isNacreError, type NacreError } from "../support/errors.js";
+import { ioError, isNacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import { extractInto, isArchive, type UnpackedArchive, unpackArchive } from "./archive.js";
 import { type CopyRules, copyInto, copyWithParents, fileTarget, putFile } from "./copy.js";
@@ -208,9 +208,4 @@ async function fillLayer(
     await writer.abort();
     throw error;
   }
-}
-
-/** True for failures that another attempt with fresh digests may cure. */
-export function isContextChange(error: unknown): error is NacreError {
-  return isNacreError(error) && error.code === "CONTEXT_CHANGED";
 }

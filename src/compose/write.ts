@@ -30,6 +30,8 @@ export interface WriteOptions {
 const CAPABILITY = "security.capability";
 /** How long the event loop may wait: progress and signals are served in between. */
 const SLICE_MS = 40;
+/** From this size on a file is written in slices: below it even a slow disk is done in time. */
+const LARGE = 4 << 20;
 
 /**
  * Writes all entries.
@@ -39,20 +41,41 @@ const SLICE_MS = 40;
 export async function writeEntries(out: OutTree, writer: LayerWriter, options: WriteOptions): Promise<void> {
   const splicer = options.previous ? new Splicer(options.previous) : undefined;
   const firstNames = new Map<unknown, ByteString>();
-  let bytes = 0;
-  let sliceStart = performance.now();
+  const pace = new Pace(options);
   for (const [path, meta] of out.entries()) {
-    writeEntry(path, meta, writer, firstNames, splicer, options.mtime);
-    bytes += meta.content?.size ?? 0;
-    if (performance.now() - sliceStart < SLICE_MS) continue;
-    options.onProgress?.(bytes);
-    await new Promise((resolve) => setImmediate(resolve));
-    if (options.signal?.aborted) throw new NacreError("CANCELLED", "the build was cancelled");
-    sliceStart = performance.now();
+    const unfinished = writeEntry(path, meta, writer, firstNames, splicer, options.mtime, pace);
+    if (unfinished !== undefined) await unfinished;
+    pace.bytes += meta.content?.size ?? 0;
+    if (pace.isDue()) await pace.pause(0);
   }
-  options.onProgress?.(bytes);
+  options.onProgress?.(pace.bytes);
 }
 
+/** Lets progress be shown and signals be heard in between. */
+class Pace {
+  /** Bytes of the contents that are written. */
+  bytes = 0;
+  readonly #options: WriteOptions;
+  #sliceStart = performance.now();
+
+  constructor(options: WriteOptions) {
+    this.#options = options;
+  }
+
+  isDue(): boolean {
+    return performance.now() - this.#sliceStart >= SLICE_MS;
+  }
+
+  /** @param more bytes of the file that is being written */
+  async pause(more: number): Promise<void> {
+    this.#options.onProgress?.(this.bytes + more);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#options.signal?.aborted) throw new NacreError("CANCELLED", "the build was cancelled");
+    this.#sliceStart = performance.now();
+  }
+}
+
+/** @returns a promise for a file that takes long */
 function writeEntry(
   path: ByteString,
   meta: OutMeta,
@@ -60,15 +83,18 @@ function writeEntry(
   firstNames: Map<unknown, ByteString>,
   splicer: Splicer | undefined,
   mtime: number | undefined,
-): void {
+  pace: Pace,
+): Promise<void> | undefined {
   const first = meta.inode === undefined ? undefined : firstNames.get(meta.inode);
   const entry = entryOf(path, meta, first, mtime);
+  let unfinished: Promise<void> | undefined;
   if (first !== undefined || meta.content === undefined) writer.add(entry);
-  else addContent(writer, entry, meta.content, splicer);
+  else unfinished = addContent(writer, entry, meta.content, splicer, pace);
   if (first === undefined && meta.inode !== undefined) {
     firstNames.set(meta.inode, path);
     writer.share(path);
   }
+  return unfinished;
 }
 
 /** One shape for all entries: there may be a million of them. */
@@ -96,39 +122,60 @@ function keptXattrs(xattrs: Readonly<Record<string, ByteString>>): Readonly<Reco
   return value === undefined ? undefined : { [CAPABILITY]: value };
 }
 
-function addContent(writer: LayerWriter, entry: TarEntry, content: OutContent, splicer: Splicer | undefined): void {
+function addContent(
+  writer: LayerWriter,
+  entry: TarEntry,
+  content: OutContent,
+  splicer: Splicer | undefined,
+  pace: Pace,
+): Promise<void> | undefined {
+  if (entry.size >= LARGE) return addLarge(writer, entry, content, splicer, pace);
   if (entry.size === 0) {
     writer.add(entry);
-    return;
+    return undefined;
   }
   const { digest } = content;
   const spliced = digest === undefined ? undefined : splicer?.find(entry.path, digest, entry.size);
-  if (spliced) {
-    addSpliced(writer, entry, spliced, digest);
-    return;
-  }
-  const reader = content.open();
+  const reader = spliced ?? content.open();
   try {
     const found = writer.addFile(entry, reader, digest);
     if (digest === undefined) content.learn?.(found);
+  } catch (error) {
+    throw spliced ? ofPrevious(error) : error;
+  } finally {
+    reader.close();
+  }
+  return undefined;
+}
+
+/** The same for a file that takes long. */
+async function addLarge(
+  writer: LayerWriter,
+  entry: TarEntry,
+  content: OutContent,
+  splicer: Splicer | undefined,
+  pace: Pace,
+): Promise<void> {
+  const { digest } = content;
+  const spliced = digest === undefined ? undefined : splicer?.find(entry.path, digest, entry.size);
+  const reader = spliced ?? content.open();
+  const pause = (bytes: number) => (pace.isDue() ? pace.pause(bytes) : undefined);
+  try {
+    const found = await writer.addLargeFile(entry, reader, digest, pause);
+    if (digest === undefined) content.learn?.(found);
+  } catch (error) {
+    throw spliced ? ofPrevious(error) : error;
   } finally {
     reader.close();
   }
 }
 
-function addSpliced(writer: LayerWriter, entry: TarEntry, reader: ContentReader, digest: string | undefined): void {
-  try {
-    writer.addFile(entry, reader, digest);
-  } catch (error) {
-    if (isNacreError(error) && error.code === "CONTEXT_CHANGED") throw damagedPrevious(error);
-    throw error;
-  }
-}
-
-function damagedPrevious(cause: unknown): NacreError {
+/** A content of the previous layer that is not what its index says. */
+function ofPrevious(error: unknown): unknown {
+  if (!isNacreError(error) || error.code !== "CONTEXT_CHANGED") return error;
   return new NacreError("CONTENT_INVALID", "a layer in the store is damaged", {
     hint: "find out which with: nacre check",
-    cause,
+    cause: error,
   });
 }
 

@@ -2,7 +2,6 @@
  * File capabilities (the xattr security.capability) of context files. Node has no call for xattrs, so one run of
  * getfattr asks for all files that the stat cache does not know: 80,000 files take 0.2 s on another core.
  */
-import { spawn } from "node:child_process";
 import type { ByteString } from "../support/bytes.js";
 import type { DiskRoot } from "./fileSystem.js";
 import { diskPath } from "./fileSystem.js";
@@ -72,13 +71,14 @@ export function parseGetfattr(output: ByteString): Map<ByteString, ByteString> {
 
 type Run = { readonly ran: true; readonly output: ByteString } | { readonly ran: false; readonly why: string };
 
-function collect(
+async function collect(
   command: string,
   args: readonly string[],
   cwd: string,
   input: Buffer,
   signal: AbortSignal | undefined,
 ): Promise<Run> {
+  const { spawn } = await import("node:child_process");
   return new Promise((resolve) => {
     const env = { PATH: process.env.PATH ?? "", LC_ALL: "C" };
     const child = spawn(command, args, { cwd, env, stdio: ["pipe", "pipe", "ignore"], ...(signal ? { signal } : {}) });

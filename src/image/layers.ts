@@ -85,7 +85,8 @@ export async function layerIndex(store: Store, layer: ImageLayer): Promise<Layer
 /** Layers opened for reading through their indexes. Close it when nothing reads any more. */
 export class OpenLayers {
   readonly #store: Store;
-  readonly #opened = new Map<DiffId, StackedLayer & { readonly close: () => void }>();
+  readonly #opening = new Map<DiffId, Promise<StackedLayer>>();
+  readonly #opened: { readonly close: () => void }[] = [];
 
   constructor(store: Store) {
     this.#store = store;
@@ -100,19 +101,27 @@ export class OpenLayers {
   }
 
   /** One layer; the same object for the same diffID. */
-  async layer(layer: ImageLayer): Promise<StackedLayer> {
-    let opened = this.#opened.get(layer.diffId);
-    if (opened === undefined) {
-      const index = await layerIndex(this.#store, layer);
-      opened = { index, ...openContent(this.#store, layer) };
-      this.#opened.set(layer.diffId, opened);
+  layer(layer: ImageLayer): Promise<StackedLayer> {
+    let opening = this.#opening.get(layer.diffId);
+    if (opening === undefined) {
+      opening = this.#open(layer);
+      this.#opening.set(layer.diffId, opening);
+      opening.catch(() => this.#opening.delete(layer.diffId));
     }
-    return opened;
+    return opening;
   }
 
   close(): void {
-    for (const layer of this.#opened.values()) layer.close();
-    this.#opened.clear();
+    for (const layer of this.#opened) layer.close();
+    this.#opening.clear();
+    this.#opened.length = 0;
+  }
+
+  async #open(layer: ImageLayer): Promise<StackedLayer> {
+    const index = await layerIndex(this.#store, layer);
+    const { content, close } = openContent(this.#store, layer);
+    this.#opened.push({ close });
+    return { index, content };
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
+import { fillDirectory } from "../archive/destination.js";
 import { components, type FileTree, pathOf, type TreeNode, walkTree } from "../layer/fileTree.js";
 import { type ByteString, fromByteString, fsPath } from "../support/bytes.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
@@ -32,20 +33,21 @@ export async function writeLocalDirectory(
     return undefined;
   });
   await tree.prepare(files);
-  const root = openDestination(path);
-  try {
-    await new LocalWriter(tree, root, env).write();
-  } finally {
-    root.close();
-  }
+  await fillDirectory(path, async () => {
+    const root = openDestination(path);
+    try {
+      await new LocalWriter(tree, root, env).write();
+    } finally {
+      root.close();
+    }
+  });
 }
 
 function openDestination(path: string): SafeDirectory {
   try {
-    fs.mkdirSync(path, { recursive: true });
     return SafeDirectory.open(path);
   } catch (error) {
-    throw ioError("OUTPUT", `making ${path}`, error, "name a directory that you may write to");
+    throw ioError("OUTPUT", `opening ${path}`, error, "name a directory that you may write to");
   }
 }
 
@@ -139,25 +141,25 @@ class LocalWriter {
     fs.lutimesSync(path, this.#time(node), this.#time(node));
   }
 
-  #file(node: TreeNode, directory: SafeDirectory): void {
+  async #file(node: TreeNode, directory: SafeDirectory): Promise<void> {
     if (node.inode !== undefined) {
       const first = this.#firstPaths.get(node.inode);
       if (first !== undefined && this.#link(first, node, directory)) return;
       this.#firstPaths.set(node.inode, pathOf(node));
     }
     try {
-      this.#create(node, directory.at(node.name));
+      await this.#create(node, directory.at(node.name));
     } catch (error) {
       if (!alreadyThere(error)) throw error;
-      this.#replace(node, directory);
+      await this.#replace(node, directory);
     }
   }
 
   /** Puts a whole file in the place of what is there. */
-  #replace(node: TreeNode, directory: SafeDirectory): void {
+  async #replace(node: TreeNode, directory: SafeDirectory): Promise<void> {
     const temporary = directory.at(`.nacre-${randomBytes(6).toString("hex")}`);
     try {
-      this.#create(node, temporary);
+      await this.#create(node, temporary);
       if (directory.lstat(node.name)?.isDirectory()) this.#clear(node, directory);
       else this.#checkCase(node, directory, directory.lstat(node.name));
       fs.renameSync(temporary, directory.at(node.name));
@@ -167,11 +169,11 @@ class LocalWriter {
     }
   }
 
-  #create(node: TreeNode, path: string | Buffer): void {
+  async #create(node: TreeNode, path: string | Buffer): Promise<void> {
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
     const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
-      this.#content(node, fd);
+      await this.#content(node, fd);
       fs.fchmodSync(fd, node.mode);
       fs.futimesSync(fd, this.#time(node), this.#time(node));
     } finally {
@@ -179,7 +181,7 @@ class LocalWriter {
     }
   }
 
-  #content(node: TreeNode, fd: number): void {
+  async #content(node: TreeNode, fd: number): Promise<void> {
     const reader = this.#tree.open(node);
     try {
       for (let left = node.size; left > 0; ) {
@@ -187,11 +189,12 @@ class LocalWriter {
         if (got === 0) throw cutShort(node);
         for (let at = 0; at < got; ) at += fs.writeSync(fd, this.#buffer, at, got - at);
         left -= got;
+        this.#env.onProgress?.("writing the files", got);
+        if (performance.now() - this.#lastTurn > TURN_MS) await this.#turn();
       }
     } finally {
       reader.close();
     }
-    this.#env.onProgress?.("writing the files", node.size);
   }
 
   /** Makes a hard link to a file written before; false where the file system does not allow it. */

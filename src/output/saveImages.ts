@@ -1,13 +1,14 @@
 /**
  * Saving images of the store to one archive: as they are (no byte changes, digests stay), or with their layers in another
- * compression (then manifests change, configs and ids do not).
+ * compression (then manifests change, configs and ids do not). What writes archives is loaded when it is called for, so
+ * that the library loads quickly.
  */
 
 import type { ArchiveBlob } from "../archive/archiveBlob.js";
+import { keepFailure } from "../archive/callerStreams.js";
 import type { Destination } from "../archive/destination.js";
 import type { ListedImage } from "../archive/layoutDocuments.js";
-import { blobOf, storedContent } from "../archive/stored.js";
-import { type ArchiveContent, writeArchive } from "../archive/write.js";
+import type { ArchiveContent } from "../archive/write.js";
 import { findImage, loadPreferred } from "../image/catalog.js";
 import type { Image } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";
@@ -18,7 +19,6 @@ import { OCI_CONFIG, OCI_MANIFEST } from "../oci/mediaTypes.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
-import { exportLayer } from "./layerExport.js";
 import type { OutputCompression } from "./request.js";
 
 /** How images are saved. */
@@ -54,6 +54,11 @@ interface Wanted {
  */
 export async function saveImages(store: Store, texts: readonly string[], options: SaveOptions): Promise<SavedImage[]> {
   const wanted = gather(store, texts);
+  if (options.destination.kind === "stream") keepFailure(options.destination.stream);
+  const [{ storedContent }, { writeArchive }] = await Promise.all([
+    import("../archive/stored.js"),
+    import("../archive/write.js"),
+  ]);
   const lease = store.acquireLease();
   const opened = new OpenLayers(store);
   try {
@@ -88,6 +93,7 @@ async function recompress(
   opened: OpenLayers,
   options: SaveOptions,
 ): Promise<ArchiveContent> {
+  const { exportLayer } = await import("./layerExport.js");
   const images: ListedImage[] = [];
   const blobs: ArchiveBlob[] = [];
   for (const { descriptor, names } of wanted) {
@@ -106,18 +112,19 @@ async function recompress(
       layers.push(exported.descriptor);
       blobs.push(exported.blob);
     }
-    const { listed, documents } = describe(image, layers, names);
+    const { listed, documents } = await describe(image, layers, names);
     images.push(listed);
     blobs.push(...documents);
   }
   return { images, blobs };
 }
 
-function describe(
+async function describe(
   image: Image,
   layers: readonly Descriptor[],
   names: readonly string[],
-): { readonly listed: ListedImage; readonly documents: readonly ArchiveBlob[] } {
+): Promise<{ readonly listed: ListedImage; readonly documents: readonly ArchiveBlob[] }> {
+  const { blobOf } = await import("../archive/stored.js");
   const config = { mediaType: OCI_CONFIG, digest: image.manifest.config.digest, size: image.configBytes.length };
   const bytes = encodeManifest({ ...image.manifest, mediaType: OCI_MANIFEST, config, layers });
   const manifest = { mediaType: OCI_MANIFEST, digest: digestOfHex(sha256Hex(bytes)), size: bytes.length };

@@ -138,7 +138,7 @@ export class Blobs {
 
   /** A writer for a blob whose digest is not known yet. */
   create(): BlobWriter {
-    return new GatheringWriter(this, this.#directory.temp());
+    return new GatheringWriter(this, this.#directory.temp(), this.#directory.path);
   }
 
   #publish(temp: TempFile, digest: Digest, size: number): void {
@@ -158,15 +158,18 @@ function discard(temp: TempFile): void {
 class GatheringWriter implements BlobWriter {
   readonly #blobs: Blobs;
   readonly #temp: TempFile;
+  /** Path of the store, for messages. */
+  readonly #store: string;
   readonly #hasher = createHasher();
   readonly #buffer = Buffer.allocUnsafeSlow(GATHER);
   #filled = 0;
   #size = 0;
   #done = false;
 
-  constructor(blobs: Blobs, temp: TempFile) {
+  constructor(blobs: Blobs, temp: TempFile, store: string) {
     this.#blobs = blobs;
     this.#temp = temp;
+    this.#store = store;
   }
 
   write(chunk: Uint8Array): void {
@@ -212,7 +215,7 @@ class GatheringWriter implements BlobWriter {
       writeAll(this.#temp.fd, bytes);
     } catch (error) {
       this.abort();
-      throw ioError("STORE", `writing a blob to the store ${this.#directory.path}`, error);
+      throw ioError("STORE", `writing a blob to the store ${this.#store}`, error);
     }
     this.#hasher.update(bytes);
     this.#size += bytes.length;

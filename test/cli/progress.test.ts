@@ -170,9 +170,9 @@ describe("progress on a terminal", () => {
     );
   });
 
-  test("frames are drawn over each other, and warnings follow the last", () => {
+  test("frames are drawn over each other, and warnings follow the last", async () => {
     const { stream, text } = captured();
-    const display = openDisplay({
+    const display = await openDisplay({
       form: "tty",
       stream,
       now: () => T0 + 100,
@@ -290,10 +290,10 @@ describe("plain progress", () => {
     expect(plain(events)).toEqual(["#1 reading", "#1 7 files 0.0s", "#1 CANCELED"]);
   });
 
-  test("after a failure the step's last lines are repeated", () => {
+  test("after a failure the step's last lines are repeated", async () => {
     const { stream, text } = captured();
     const signal = new AbortController().signal;
-    const display = openDisplay({ form: "plain", stream, now: () => T0, paint: inPlain, signal });
+    const display = await openDisplay({ form: "plain", stream, now: () => T0, paint: inPlain, signal });
     display.emit(start("1", "RUN x", 0));
     for (let i = 0; i < 30; i++) display.emit(log("1", `line ${i}`, i));
     display.emit(end("1", "error", 100, "exit code 1"));

@@ -57,6 +57,10 @@ describe("the modules of src/", () => {
     expect(broken).toEqual([]);
   });
 
+  it("name what they import with `import()`, so that the rules here see it", () => {
+    expect(sources.filter((file) => /\bimport\((?!\s*")/.test(file.text)).map((file) => file.path)).toEqual([]);
+  });
+
   it("import only the stages that their own stage may use", () => {
     const offences = sources.flatMap((file) => {
       const may = [file.folder, ...freeToAll, ...(allowed[file.folder] ?? [])];

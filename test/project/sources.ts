@@ -44,7 +44,19 @@ export function folderOf(path: string): string {
   return parts.length === 2 ? parts[1]!.replace(/\.[jt]s$/, "") : parts[1]!;
 }
 
-/** Statements begin a line, as the formatter writes them, so that comments and strings that speak of imports do not count. */
+/**
+ * What is loaded before a module runs, as written: imports and exports of values. Types cost nothing, and `import()` waits
+ * until it is called.
+ */
+export function staticImportsOf(text: string): string[] {
+  const found = [
+    ...text.matchAll(/^(?:import|export)\b(?!\s+type\b)[^"';]*?\bfrom\s+"([^"]+)"/gm),
+    ...text.matchAll(/^import\s+"([^"]+)"/gm),
+  ];
+  return found.map((match) => match[1]!);
+}
+
+/** Imports of all kinds, `import()` among them. Statements begin a line, as the formatter writes them, so that comments and strings that speak of imports do not count. */
 function importsOf(text: string): string[] {
   const found = [
     ...text.matchAll(/^(?:import|export)\b[^"';]*?\bfrom\s+"([^"]+)"/gm),

@@ -1,15 +1,16 @@
 /** `nacre build`. */
-import { Command, Option } from "commander";
+
 import type { BuildRequest, BuildResult } from "../../index.js";
 import { shortenName } from "../../oci/reference.js";
 import { NacreError } from "../../support/errors.js";
 import { formatBytes, formatSeconds } from "../../support/human.js";
 import { nearest } from "../../support/suggest.js";
+import { Command, Option } from "../commander.js";
 import { failureToJson, ReportedFailure, toldError } from "../failure.js";
 import { type Environment, type Invocation, note, type OutputStream, print, readStdin } from "../invocation.js";
 import { type Display, openDisplay, type ProgressForm } from "../progress/display.js";
 import { paintFor } from "../style.js";
-import { printable } from "../terminalText.js";
+import { printable, printableJson } from "../terminalText.js";
 import { type BuildOptions, makeBuildRequest } from "./buildRequest.js";
 import { answerForeignFlags, FOREIGN_FLAGS } from "./foreignFlags.js";
 import { collect, examples, optionsOf } from "./options.js";
@@ -138,12 +139,12 @@ async function runBuild(invocation: Invocation, path: string | undefined, option
   if (form === "rawjson")
     print(
       invocation.stderr,
-      notes.map((message) => JSON.stringify({ type: "note", message })),
+      notes.map((message) => printableJson({ type: "note", message })),
     );
   else for (const text of notes) note(invocation, text);
   const paint = paintFor(invocation.stderr, invocation.env);
   const { now, signal } = invocation;
-  const display = openDisplay({ form, stream: invocation.stderr, now, paint, signal });
+  const display = await openDisplay({ form, stream: invocation.stderr, now, paint, signal });
   const started = now();
   const store = await storePath(invocation, options);
   const result = await execute(invocation, { ...request, store }, display, form);
@@ -201,5 +202,5 @@ export function renderSummary({ result, request, duration }: BuildSummary): stri
 
 function summaryToJson({ result, duration }: BuildSummary): string {
   const { digest, configDigest, names, steps, size } = result;
-  return JSON.stringify({ type: "result", digest, configDigest, names, size, steps, duration });
+  return printableJson({ type: "result", digest, configDigest, names, size, steps, duration });
 }

@@ -1,10 +1,11 @@
 /** `nacre check`. */
-import { Command } from "commander";
+
 import type { CheckReport } from "../../index.js";
 import { NacreError } from "../../support/errors.js";
 import { formatBytes } from "../../support/human.js";
+import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
-import { printable } from "../terminalText.js";
+import { printable, printableJson } from "../terminalText.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
 import { storeThere, withStore } from "./storeAccess.js";
 import { withProgress } from "./withProgress.js";
@@ -51,7 +52,7 @@ async function runCheck(invocation: Invocation, options: CheckCommandOptions & G
       }),
     ),
   );
-  print(invocation.stdout, options.format === "json" ? [JSON.stringify(report)] : renderReport(report));
+  print(invocation.stdout, options.format === "json" ? [printableJson(report)] : renderReport(report));
   const left = report.problems.filter((problem) => !problem.repaired).length;
   if (left === 0) return;
   throw new NacreError("CONTENT_INVALID", `${left} problem${left === 1 ? "" : "s"} in the store`, {

@@ -1,13 +1,14 @@
 /** `nacre image ls`. */
-import { Command } from "commander";
+
 import type { ImageSummary } from "../../index.js";
 import { type Digest, shortDigest } from "../../oci/digest.js";
 import { formatPlatform } from "../../oci/platform.js";
 import { familiarName, parseReference, shortenName } from "../../oci/reference.js";
 import { formatAge, formatBytes } from "../../support/human.js";
+import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
 import { renderTable } from "../table.js";
-import { printable } from "../terminalText.js";
+import { printable, printableJson } from "../terminalText.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
 import { storeThere, withStore } from "./storeAccess.js";
 
@@ -79,7 +80,7 @@ export function rowsOf(images: readonly ImageSummary[]): ImageRow[] {
 /** The lines of the listing. @param now milliseconds since 1970 */
 export function renderRows(rows: readonly ImageRow[], options: LsOptions, now: number): string[] {
   const whole = options.trunc === false;
-  if (options.format === "json") return rows.map((row) => JSON.stringify(jsonRow(row, now, whole)));
+  if (options.format === "json") return rows.map((row) => printableJson(jsonRow(row, now, whole)));
   if (options.quiet) return [...new Set(rows.map(({ image }) => showId(image.id, whole)))];
   const digests = options.digests === true;
   const headers = ["REPOSITORY", "TAG", ...(digests ? ["DIGEST"] : []), "IMAGE ID", "CREATED", "SIZE"];

@@ -1,9 +1,9 @@
 /** `nacre info`. */
 import { availableParallelism } from "node:os";
-import { Command } from "commander";
 import type { Store, StoreUsage } from "../../index.js";
 import { formatPlatform, localPlatform } from "../../oci/platform.js";
 import { formatBytes } from "../../support/human.js";
+import { Command } from "../commander.js";
 import { type FileSystem, fileSystemOf } from "../diskSpace.js";
 import { type Invocation, print } from "../invocation.js";
 import { renderPairs } from "../table.js";

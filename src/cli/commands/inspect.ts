@@ -1,8 +1,10 @@
 /** `nacre inspect`. */
-import { Command } from "commander";
+
 import { parsePlatform } from "../../oci/platform.js";
 import { isNacreError, NacreError } from "../../support/errors.js";
+import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
+import { printableJson } from "../terminalText.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
 import { withStore } from "./storeAccess.js";
 
@@ -57,7 +59,7 @@ async function inspectImages(
       }
     }
     // Like docker: what was found is printed even if something else was not.
-    print(invocation.stdout, [JSON.stringify(found, undefined, options.format === "json" ? undefined : 4)]);
+    print(invocation.stdout, [printableJson(found, options.format === "json" ? 0 : 4)]);
     if (failures.length > 0) throw new AggregateError(failures);
   });
 }

@@ -1,9 +1,10 @@
 /** `nacre load`. */
-import { Command } from "commander";
+
 import type { LoadedImage } from "../../index.js";
 import { parsePlatform } from "../../oci/platform.js";
 import { shortenName } from "../../oci/reference.js";
 import { NacreError } from "../../support/errors.js";
+import { Command } from "../commander.js";
 import { type Invocation, print, stdinChunks } from "../invocation.js";
 import { collect, examples, type GlobalOptions, optionsOf } from "./options.js";
 import { withStore } from "./storeAccess.js";
@@ -55,7 +56,7 @@ async function runLoad(
 ): Promise<void> {
   const file = fileOf(invocation, argument, options);
   const loaded = await withProgress(invocation, options, `load ${file}`, (step) =>
-    options.rootfs ? loadRootfs(invocation, file, options) : loadArchive(invocation, file, options, step),
+    options.rootfs ? loadRootfs(invocation, file, options, step) : loadArchive(invocation, file, options, step),
   );
   print(
     invocation.stdout,
@@ -80,7 +81,6 @@ function loadArchive(
   options: LoadCommandOptions & GlobalOptions,
   step: Step,
 ): Promise<LoadedImage[]> {
-  let read = 0;
   return withStore(invocation, options, "write", (store, library) =>
     library.loadImages(store, file === "-" ? stdinChunks(invocation) : file, {
       ...(file === "-" ? { name: "standard input" } : {}),
@@ -89,18 +89,25 @@ function loadArchive(
       platform: options.platform === undefined ? undefined : parsePlatform(options.platform),
       allPlatforms: options.allPlatforms,
       signal: invocation.signal,
-      onProgress: (bytes) => {
-        read += bytes;
-        step.progress(read, undefined, "bytes");
-      },
+      onProgress: counter(step),
     }),
   );
+}
+
+/** Adds up what is read. */
+function counter(step: Step): (bytes: number) => void {
+  let read = 0;
+  return (bytes) => {
+    read += bytes;
+    step.progress(read, undefined, "bytes");
+  };
 }
 
 async function loadRootfs(
   invocation: Invocation,
   file: string,
   options: LoadCommandOptions & GlobalOptions,
+  step: Step,
 ): Promise<LoadedImage[]> {
   const tags = options.tag ?? [];
   if (tags.length === 0) {
@@ -111,6 +118,8 @@ async function loadRootfs(
       tags,
       platform: options.platform === undefined ? undefined : parsePlatform(options.platform),
       created: new Date(invocation.now()).toISOString(),
+      signal: invocation.signal,
+      onProgress: counter(step),
     }),
   );
   return [loaded];

@@ -1,7 +1,8 @@
 /** Pieces that the declarations of several commands share. */
-import { type Command, Option } from "commander";
+
 import { NacreError } from "../../support/errors.js";
 import { nearest } from "../../support/suggest.js";
+import { type Command, Option } from "../commander.js";
 
 /**
  * Gathers the values of a flag that may be repeated.

@@ -1,8 +1,9 @@
 /** `nacre prune`. */
-import { Command } from "commander";
+
 import type { PruneReport, Removal } from "../../index.js";
 import { NacreError } from "../../support/errors.js";
 import { formatBytes, parseDuration, parseSize } from "../../support/human.js";
+import { Command } from "../commander.js";
 import { canAsk, confirm } from "../confirm.js";
 import { type Invocation, print } from "../invocation.js";
 import { renderTable } from "../table.js";

@@ -1,6 +1,7 @@
 /** `nacre rm`. */
-import { Command } from "commander";
+
 import { shortenName } from "../../oci/reference.js";
+import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
 import { examples, type GlobalOptions, optionsOf } from "./options.js";
 import { withStore } from "./storeAccess.js";

@@ -1,8 +1,8 @@
 /** `nacre save`. */
 import { availableParallelism } from "node:os";
-import { Command } from "commander";
 import type { Destination, OutputCompression } from "../../index.js";
 import { NacreError } from "../../support/errors.js";
+import { Command } from "../commander.js";
 import type { Invocation } from "../invocation.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
 import { parseCompression, parseLevel } from "./parseValues.js";

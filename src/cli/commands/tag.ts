@@ -1,5 +1,5 @@
 /** `nacre tag`. */
-import { Command } from "commander";
+import { Command } from "../commander.js";
 import type { Invocation } from "../invocation.js";
 import { examples, type GlobalOptions, optionsOf } from "./options.js";
 import { withStore } from "./storeAccess.js";

@@ -20,7 +20,7 @@ export async function withProgress<T>(
   const { stderr, env, now, signal } = invocation;
   const isShown = stderr.isTTY === true && env.TERM !== "dumb" && !options.quiet;
   const form = isShown ? "tty" : "quiet";
-  const display = openDisplay({ form, stream: stderr, now, paint: paintFor(stderr, env), signal });
+  const display = await openDisplay({ form, stream: stderr, now, paint: paintFor(stderr, env), signal });
   const id = "internal:command";
   display.emit({ type: "start", id, name, time: now() });
   try {

@@ -1,5 +1,6 @@
 /** Phrases that the readers of progress share. */
 import { formatBytes, formatSeconds } from "../../support/human.js";
+import { printable } from "../terminalText.js";
 import type { Progress, ProgressState, Vertex } from "./state.js";
 
 /** Rates over shorter times say nothing. Milliseconds. */
@@ -28,7 +29,7 @@ export function describeWarnings(state: ProgressState): string[] {
     "",
     `${count} warning${count === 1 ? "" : "s"} found:`,
     ...state.warnings.map(
-      ({ rule, message, line }) => ` - ${rule}: ${message}${line === undefined ? "" : ` (line ${line})`}`,
+      ({ rule, message, line }) => ` - ${rule}: ${printable(message)}${line === undefined ? "" : ` (line ${line})`}`,
     ),
   ];
 }

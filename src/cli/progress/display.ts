@@ -1,14 +1,11 @@
 /** The readers of progress at work: they take events and write to a stream. */
-import * as readline from "node:readline";
 import type { Emit } from "../../support/events.js";
 import type { OutputStream } from "../invocation.js";
 import type { Paint } from "../style.js";
 import { displayWidth } from "../terminalText.js";
 import { describeFailure, describeWarnings } from "./describe.js";
-import { plainReader } from "./plain.js";
 import { eventToJson } from "./rawjson.js";
 import { applyEvent, emptyState, failedVertex, type ProgressState } from "./state.js";
-import { renderFrame } from "./tty.js";
 
 /** Time between two frames on a terminal, in milliseconds. */
 const FRAME_INTERVAL = 100;
@@ -32,8 +29,8 @@ export interface Display {
   stop(succeeded: boolean): void;
 }
 
-/** Opens a display. Nothing is written before the first event. */
-export function openDisplay(settings: DisplaySettings): Display {
+/** Opens a display. Nothing is written before the first event. Only the reader of the form that is used is loaded. */
+export async function openDisplay(settings: DisplaySettings): Promise<Display> {
   const state = emptyState();
   const close = (succeeded: boolean): void => {
     const lines = succeeded ? describeWarnings(state) : describeFailure(failedVertex(state));
@@ -45,6 +42,7 @@ export function openDisplay(settings: DisplaySettings): Display {
     case "rawjson":
       return { emit: (event) => writeLines(settings.stream, [eventToJson(event)]), stop: () => {} };
     case "plain": {
+      const { plainReader } = await import("./plain.js");
       const reader = plainReader(state);
       return { emit: (event) => writeLines(settings.stream, reader.take(event)), stop: close };
     }
@@ -53,7 +51,8 @@ export function openDisplay(settings: DisplaySettings): Display {
   }
 }
 
-function openTerminal(settings: DisplaySettings, state: ProgressState, close: Display["stop"]): Display {
+async function openTerminal(settings: DisplaySettings, state: ProgressState, close: Display["stop"]): Promise<Display> {
+  const [{ renderFrame }, readline] = await Promise.all([import("./tty.js"), import("node:readline")]);
   const { stream, now, paint, signal } = settings;
   let drawn: readonly string[] = [];
   const draw = (final: boolean): void => {
@@ -62,7 +61,7 @@ function openTerminal(settings: DisplaySettings, state: ProgressState, close: Di
     const view = { ...size, now: now(), paint, final, stopping: signal.aborted };
     const lines = renderFrame(state, view);
     stream.cork?.();
-    moveToFirstRow(stream, drawn, view.width);
+    moveToFirstRow(readline, stream, drawn, view.width);
     stream.write(lines.map((line) => `${line}\n`).join(""));
     stream.uncork?.();
     drawn = lines;
@@ -81,8 +80,10 @@ function openTerminal(settings: DisplaySettings, state: ProgressState, close: Di
   };
 }
 
+type Readline = typeof import("node:readline");
+
 /** Puts the cursor where the last frame began. A terminal that got narrower since has wrapped the frame's long lines. */
-function moveToFirstRow(stream: OutputStream, drawn: readonly string[], width: number): void {
+function moveToFirstRow(readline: Readline, stream: OutputStream, drawn: readonly string[], width: number): void {
   const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(displayWidth(line) / width)), 0);
   if (rows === 0) return;
   readline.moveCursor(stream, 0, -rows);
