@@ -3,7 +3,6 @@ import { randomBytes } from "node:crypto";
 import {
   closeSync,
   fstatSync,
-  mkdirSync,
   openSync,
   realpathSync,
   renameSync,
@@ -14,6 +13,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Writable } from "node:stream";
+import { makeDirectories } from "../store/files.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
 
 /** A path, or an open stream (standard output), which is not ended. */
@@ -118,7 +118,7 @@ export async function fillDirectory<T>(path: string, fill: () => Promise<T>): Pr
 /** @returns the topmost directory that had to be made, or undefined if all were there */
 function makeOutputDirectory(path: string): string | undefined {
   try {
-    return mkdirSync(path, { recursive: true });
+    return makeDirectories(path);
   } catch (error) {
     throw ioError("OUTPUT", `making ${path}`, error, "name a directory that you may write to");
   }

@@ -1,8 +1,9 @@
 /** Archives that cannot be read at any place: those that come through a pipe, and those that are compressed as a whole. */
 import { randomBytes } from "node:crypto";
-import { closeSync, createReadStream, fstatSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { decompressStream, sniffCompression } from "../layer/decompress.js";
+import { makeDirectories } from "../store/files.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
 
 const SNIFFED_BYTES = 512;
@@ -39,7 +40,7 @@ async function spool(source: AsyncIterable<Buffer>, dir: string): Promise<number
   const path = join(dir, `archive-${process.pid}-${randomBytes(6).toString("hex")}`);
   let fd: number | undefined;
   try {
-    mkdirSync(dir, { recursive: true });
+    makeDirectories(dir);
     fd = openSync(path, "wx+", 0o600);
     unlinkSync(path);
     for await (const chunk of decompressStream(source)) writeAll(fd, chunk);

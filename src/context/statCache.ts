@@ -10,6 +10,7 @@
 import * as crypto from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { makeDirectories } from "../store/files.js";
 import type { ByteString } from "../support/bytes.js";
 import { sha256Hex } from "../support/hash.js";
 import { DIGEST_BYTES, type Directory, EntryTable, namesOf, newDirectory } from "./entryTable.js";
@@ -78,7 +79,7 @@ export function loadStatCache(file: string, identity: CacheIdentity, now: number
 export function saveStatCache(file: string, identity: CacheIdentity, state: ScanState, now: number): void {
   const bytes = encode(identity, compact(state), now);
   const temporary = `${file}.${process.pid}.${crypto.randomBytes(6).toString("hex")}.tmp`;
-  fs.mkdirSync(path.dirname(file), { recursive: true });
+  makeDirectories(path.dirname(file));
   try {
     fs.writeFileSync(temporary, bytes, { flag: "wx", mode: 0o600 });
     fs.renameSync(temporary, file);

@@ -1,5 +1,6 @@
 /** The few file operations that the store is made of, each safe against partial writes and missing files. */
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { errnoOf } from "../support/errors.js";
 import { createHasher } from "../support/hash.js";
@@ -103,8 +104,36 @@ export function namesIn(path: string): string[] {
 
 /** Makes a directory and its parents with mode 0755, whatever the umask. */
 export function makeDirectory(path: string): void {
-  const first = fs.mkdirSync(path, { recursive: true, mode: 0o755 });
+  const first = makeDirectories(path, 0o755);
   if (first !== undefined) chmodUpTo(path, first);
+}
+
+/**
+ * Makes a directory and its parents. Node's own recursive way never returns where a file system answers "no such file"
+ * to whoever makes a directory in one that is there, as /proc does.
+ * @returns the topmost directory that had to be made, or undefined if all were there
+ */
+export function makeDirectories(path: string, mode = 0o777): string | undefined {
+  const parent = dirname(path);
+  try {
+    fs.mkdirSync(path, { mode });
+    return path;
+  } catch (error) {
+    if (isDirectory(path)) return undefined;
+    if (errnoOf(error) !== "ENOENT" || parent === path || isDirectory(parent)) throw error;
+  }
+  const first = makeDirectories(parent, mode);
+  try {
+    fs.mkdirSync(path, { mode });
+  } catch (error) {
+    // Another process may have been faster.
+    if (!isDirectory(path)) throw error;
+  }
+  return first ?? path;
+}
+
+function isDirectory(path: string): boolean {
+  return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Makes the names in a directory durable. Where directories cannot be synchronised, that is the file system's affair. */

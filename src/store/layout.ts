@@ -6,7 +6,15 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
-import { makeDirectory, namesIn, readIfThere, syncDirectory, unlinkIfThere, writeAll } from "./files.js";
+import {
+  makeDirectories,
+  makeDirectory,
+  namesIn,
+  readIfThere,
+  syncDirectory,
+  unlinkIfThere,
+  writeAll,
+} from "./files.js";
 import { uniqueSuffix } from "./owner.js";
 import { encodeEntries } from "./references.js";
 
@@ -62,7 +70,7 @@ export function assertWritableStore(root: string): void {
 export function createStore(root: string): void {
   try {
     // Private by default: layers and logs may hold what other users must not see.
-    fs.mkdirSync(path.dirname(root), { recursive: true });
+    makeDirectories(path.dirname(root));
     mkdirUnlessThere(root, 0o700);
     // Before anything else, and at once under its final name: whoever looks in meanwhile must know what this will be.
     fs.closeSync(fs.openSync(`${root}/${CREATING}`, "a", 0o644));

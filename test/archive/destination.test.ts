@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { writeDestination } from "../../src/archive/destination.js";
+import { fillDirectory, writeDestination } from "../../src/archive/destination.js";
 import { packTar } from "../../src/archive/packTar.js";
 import { tempDir } from "./images.js";
 
@@ -42,7 +42,39 @@ describe("writeDestination", () => {
   });
 });
 
+describe("fillDirectory", () => {
+  test("leaves nothing where nothing was, if it fails", async () => {
+    const dir = tempDir();
+    const failing = fillDirectory(join(dir, "a/b"), async () => {
+      writeFileSync(join(dir, "a/b/half"), "x");
+      throw new Error("no more");
+    });
+    await expect(failing).rejects.toThrow("no more");
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  test("leaves what was there, if it fails", async () => {
+    const dir = tempDir();
+    writeFileSync(join(dir, "mine"), "x");
+    await expect(fillDirectory(dir, () => Promise.reject(new Error("no more")))).rejects.toThrow("no more");
+    expect(readdirSync(dir)).toEqual(["mine"]);
+  });
+});
+
 describe("packTar", () => {
+  test("tells of the full disk, not of the stream that was closed because of it", async () => {
+    const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    const open = () => Array.from({ length: 40 }, () => Buffer.alloc(1 << 16));
+    for (const room of [0, 512, 1 << 18]) {
+      let written = 0;
+      const packing = packTar([{ path: "d/" }, { path: "f", mode: 0o644, size: 40 << 16, open }], (chunk) => {
+        written += chunk.length;
+        if (written > room) throw full;
+      });
+      await expect(packing).rejects.toBe(full);
+    }
+  });
+
   test("holds one chunk at a time, however slow the sink is", async () => {
     const chunks = 40;
     let ahead = 0;

@@ -290,6 +290,17 @@ describe("plain progress", () => {
     expect(plain(events)).toEqual(["#1 reading", "#1 7 files 0.0s", "#1 CANCELED"]);
   });
 
+  test("a terminal that says it has no columns is taken for one of usual size", async () => {
+    const { stream, text } = captured();
+    Object.assign(stream, { columns: 0, rows: 0 });
+    const signal = new AbortController().signal;
+    const display = await openDisplay({ form: "tty", stream, now: () => T0, paint: inPlain, signal });
+    display.emit(start("1", "RUN x", 0));
+    display.stop(true);
+    expect(text()).toContain(" => RUN x");
+    expect(text()).not.toContain("Infinity");
+  });
+
   test("after a failure the step's last lines are repeated", async () => {
     const { stream, text } = captured();
     const signal = new AbortController().signal;

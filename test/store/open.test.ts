@@ -73,6 +73,13 @@ describe("opening a store", () => {
     expect([seen[0], seen.at(-1)]).toEqual([false, true]);
   });
 
+  test.runIf(fs.existsSync("/proc/self"))(
+    "where no directory can be made is a clear error, not an endless try",
+    async () => {
+      await expect(Store.open("/proc/nacre/store")).rejects.toMatchObject({ code: "STORE" });
+    },
+  );
+
   test("refuses a directory that holds something else, and touches nothing in it", async () => {
     const directory = tempDirectory();
     fs.writeFileSync(`${directory}/precious.txt`, "mine");
