@@ -5,7 +5,7 @@
  */
 
 import { choosePlatform, pairLayers } from "../image/image.js";
-import { storeLayer } from "../image/layers.js";
+import { checkHardLinks, storeLayer } from "../image/layers.js";
 import { decompressStream, sniffCompression } from "../layer/decompress.js";
 import { type Digest, digestOfHex } from "../oci/digest.js";
 import {
@@ -138,6 +138,10 @@ class Importer {
     }
     const layers: Descriptor[] = [];
     for (const [i, path] of layerPaths.entries()) layers.push(await this.#dockerLayer(path, diffIds[i]!));
+    await checkHardLinks(
+      this.#store,
+      layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i]! })),
+    );
     const blob = this.#store.putBlob(bytes);
     const manifest: Manifest = {
       schemaVersion: 2,
@@ -185,9 +189,9 @@ class Importer {
     const configBytes = this.#small(manifest.config, MAX_CONFIG_BYTES);
     if (manifest.layers.every((layer) => compressionOf(layer.mediaType) !== undefined)) {
       const what = `config of ${digest}`;
-      for (const { descriptor, diffId } of pairLayers(manifest, parseConfig(configBytes, what), what)) {
-        await this.#layer(descriptor, diffId);
-      }
+      const layers = pairLayers(manifest, parseConfig(configBytes, what), what);
+      for (const { descriptor, diffId } of layers) await this.#layer(descriptor, diffId);
+      await checkHardLinks(this.#store, layers);
     } else if (this.#options.allPlatforms) {
       // Attestations and other artifacts: kept, not understood.
       for (const layer of manifest.layers) await this.#copy(layer);

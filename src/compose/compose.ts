@@ -13,7 +13,9 @@ import { LayerWriter, type WrittenLayer } from "../layer/layerWriter.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, InlineFile, WorkdirStep } from "../plan/graph.js";
 import type { Store } from "../store/store.js";
-import { encodeText, toByteString } from "../support/bytes.js";
+import { layerIndex } from "../image/layers.js";
+import { layerType } from "../oci/mediaTypes.js";
+import { type ByteString, encodeText, fromByteString, toByteString } from "../support/bytes.js";
 import { ioError, isNacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import { extractInto, isArchive, type UnpackedArchive, unpackArchive } from "./archive.js";
@@ -186,8 +188,17 @@ async function writeLayerOnce(
     throw ioError("STORE", `writing a layer to the store ${store.path}`, error);
   }
   await store.adoptBlob(temp.path, temp.fd, layer.diffId, layer.size);
-  store.writeIndex(layer.diffId, layer.index.encode());
+  if (layer.reservedName === undefined) store.writeIndex(layer.diffId, layer.index.encode());
+  else await indexReserved(layer, layer.reservedName, env);
   return layer;
+}
+
+/** BuildKit writes such names as they are; whoever reads the layer takes them for whiteouts, and so does nacre. */
+async function indexReserved(layer: WrittenLayer, name: ByteString, env: ComposeEnv): Promise<void> {
+  const { diffId, size } = layer;
+  const shown = JSON.stringify(fromByteString(name));
+  env.warn("ReservedName", `${shown}: in a layer, a name that starts with .wh. means that a file is gone; exclude it`);
+  await layerIndex(env.store, { diffId, descriptor: { mediaType: layerType("none"), digest: diffId, size } });
 }
 
 async function fillLayer(

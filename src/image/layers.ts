@@ -2,12 +2,14 @@
  * Layers in the store: taking a blob in with its index, and opening indexes and contents of layers that are there. What
  * reads layers is loaded when one is read: a build that finds everything in the cache reads none.
  */
-import { closeSync, createReadStream, readSync } from "node:fs";
+import { closeSync, createReadStream } from "node:fs";
 import type { LayerIndex } from "../layer/layerIndex.js";
 import type { LayerContent, LayerTree, StackedLayer } from "../layer/layerTree.js";
+import type { WindowReader } from "../layer/windowReader.js";
 import type { DiffId } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import type { Store } from "../store/store.js";
+import type { ByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 import type { ImageLayer } from "./image.js";
 
@@ -125,36 +127,60 @@ export class OpenLayers {
   }
 }
 
-/** Small reads near each other are answered from one bigger read. */
-const WINDOW_BYTES = 256 << 10;
+/**
+ * Checks that every hard link of an image leads to something: within its layer, or in the layers below it. No container
+ * runtime unpacks a layer of which that is not true.
+ * @param layers lowest first
+ * @throws NacreError CONTENT_INVALID
+ */
+export async function checkHardLinks(store: Store, layers: readonly ImageLayer[]): Promise<void> {
+  const opened = new OpenLayers(store);
+  try {
+    for (const [number, layer] of layers.entries()) {
+      const { index } = await opened.layer(layer);
+      const open = openLinks(index);
+      if (open.length === 0) continue;
+      const { lookup } = await import("../layer/fileTree.js");
+      const tree = await opened.tree(layers.slice(0, number + 1));
+      // Looking a name up makes the tree resolve it, or refuse.
+      for (const path of open) lookup(tree, path);
+    }
+  } finally {
+    opened.close();
+  }
+}
+
+/** Hard links whose targets are not in their own layer. */
+function openLinks(index: LayerIndex): ByteString[] {
+  const entries = Object.keys(index.columns.extras.links).map(Number);
+  return entries
+    .filter((entry) => index.type(entry) === "hardlink" && index.contentOffset(entry) < 0)
+    .map((entry) => index.path(entry));
+}
 
 function openContent(store: Store, layer: ImageLayer): { readonly content: LayerContent; close(): void } {
   let fd: number | undefined;
-  const window = { bytes: undefined as Buffer | undefined, start: 0, end: 0 };
-  const ready = (): number => {
-    if (fd === undefined) throw new NacreError("INTERNAL", `the layer ${layer.diffId} was read before it was prepared`);
-    return fd;
-  };
+  let reader: WindowReader | undefined;
   const content: LayerContent = {
     prepare: async () => {
-      if (fd !== undefined) return;
+      if (reader !== undefined) return;
       if (!store.hasBlob(layer.diffId)) await decodeCompanion(store, layer);
-      fd = store.openBlob(layer.diffId);
+      const { WindowReader } = await import("../layer/windowReader.js");
+      fd ??= store.openBlob(layer.diffId);
+      reader ??= new WindowReader(fd);
     },
     read: (target, at, length, position) => {
-      if (length >= WINDOW_BYTES) return readSync(ready(), target, at, length, position);
-      if (position < window.start || position >= window.end) {
-        window.bytes ??= Buffer.allocUnsafeSlow(WINDOW_BYTES);
-        window.start = position;
-        window.end = position + readSync(ready(), window.bytes, 0, WINDOW_BYTES, position);
+      if (reader === undefined) {
+        throw new NacreError("INTERNAL", `the layer ${layer.diffId} was read before it was prepared`);
       }
-      const from = position - window.start;
-      return window.bytes!.copy(target, at, from, Math.min(from + length, window.end - window.start));
+      return reader.read(target, at, length, position);
     },
   };
   return {
     content,
     close: () => {
+      reader?.close();
+      reader = undefined;
       if (fd !== undefined) closeSync(fd);
       fd = undefined;
     },

@@ -14,6 +14,7 @@ import type { ContentReader } from "./fileTree.js";
 import type { LayerIndex } from "./layerIndex.js";
 import { isKept } from "./smallFiles.js";
 import { SortedIndex } from "./sortedIndex.js";
+import { meaningOf } from "./whiteout.js";
 
 /** A layer just made. */
 export interface WrittenLayer {
@@ -21,6 +22,11 @@ export interface WrittenLayer {
   /** Bytes of the uncompressed tar. */
   readonly size: number;
   readonly index: LayerIndex;
+  /**
+   * A name that starts with `.wh.`, if there is one: to every reader of the layer it means that a file is gone, so that
+   * `index`, which calls it a file, must be made again from the layer's bytes.
+   */
+  readonly reservedName: ByteString | undefined;
 }
 
 /** Padding is less than a block. */
@@ -36,6 +42,7 @@ export class LayerWriter {
   #chunk: Buffer;
   #at = 0;
   #position = 0;
+  #reservedName: ByteString | undefined;
 
   constructor(sink: ChunkSink) {
     this.#sink = sink;
@@ -103,7 +110,7 @@ export class LayerWriter {
     this.#bytes(END_OF_ARCHIVE);
     if (this.#at > 0) this.#sink.submit(this.#at);
     const { hex, size } = await this.#sink.finish();
-    return { diffId: digestOfHex(hex), size, index: this.#index.finish(size) };
+    return { diffId: digestOfHex(hex), size, index: this.#index.finish(size), reservedName: this.#reservedName };
   }
 
   async abort(): Promise<void> {
@@ -113,6 +120,7 @@ export class LayerWriter {
   /** @returns where the header starts in the tar */
   #header(entry: TarEntry): number {
     const start = this.#position;
+    if (isReserved(entry.path)) this.#reservedName ??= entry.path;
     this.#reserve(HEADER_ROOM);
     if (isModest(entry)) {
       const end = encodeHeaderInto(entry, this.#chunk, this.#at);
@@ -185,6 +193,11 @@ export class LayerWriter {
     this.#chunk = this.#sink.acquire();
     this.#at = 0;
   }
+}
+
+/** Written so that it costs nothing where there is no such name. */
+function isReserved(path: ByteString): boolean {
+  return path.includes(".wh.") && meaningOf(path.slice(path.lastIndexOf("/") + 1)).kind !== "plain";
 }
 
 /** True if the entry's headers are sure to fit into HEADER_ROOM, so that they can be encoded in place. */

@@ -4,8 +4,8 @@
  * because a thread cannot load TypeScript sources when the tests run from them.
  */
 import { createHash } from "node:crypto";
-import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
+import { FileWriter } from "./fileWriter.js";
 
 const SUBMITTED = 0;
 const STATE = 1;
@@ -16,6 +16,7 @@ const STATE_ABORTED = 2;
 /** @type {{ fd: number, control: Int32Array, memory: SharedArrayBuffer, chunkSize: number, chunks: number, role: "hash" | "write", number: number }} */
 const { fd, control, memory, chunkSize, chunks, role, number } = workerData;
 const hash = createHash("sha256");
+const file = new FileWriter(fd);
 let consumed = 0;
 let size = 0;
 /** @type {any} */
@@ -24,7 +25,7 @@ let failure;
 /** @param {Uint8Array} bytes */
 function take(bytes) {
   if (role === "hash") hash.update(bytes);
-  else for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
+  else file.write(bytes);
   size += bytes.length;
 }
 
@@ -47,6 +48,12 @@ for (;;) {
   consumed++;
   Atomics.store(control, CONSUMED + number, consumed);
   Atomics.notify(control, CONSUMED + number);
+}
+
+try {
+  if (role === "write" && failure === undefined && Atomics.load(control, STATE) !== STATE_ABORTED) file.end();
+} catch (error) {
+  failure = error;
 }
 
 parentPort?.postMessage(
