@@ -4,6 +4,7 @@
  * directory over a directory only changes its metadata, a member below a symlink goes where the link leads, inside
  * the root; whiteouts act on lower layers only, never on members of their own layer.
  */
+import { getHeapStatistics } from "node:v8";
 import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 import type { TarEntry } from "../tar/entry.js";
@@ -13,6 +14,14 @@ import { type Draft, draft, put } from "./indexDraft.js";
 import { layOut } from "./indexLayout.js";
 import { FLAG_IMPLIED, FLAG_OPAQUE, LayerIndex } from "./layerIndex.js";
 import { meaningOf } from "./whiteout.js";
+
+/** About what a member costs while the tree is made; measured with a layer of a million small files. */
+const BYTES_PER_ENTRY = 750;
+
+/** As many members as three quarters of the heap hold: a layer with more is refused instead of ending the process. */
+function affordableEntries(): number {
+  return Math.floor((getHeapStatistics().heap_size_limit * 0.75) / BYTES_PER_ENTRY);
+}
 
 /** Most symlinks that a member's parents may lead through. */
 const MAX_LINKS = 255;
@@ -26,10 +35,13 @@ export class IndexBuilder {
   #lastParent = this.#root;
   #current: Draft | undefined;
   readonly #whiteouts: boolean;
+  readonly #maxEntries: number;
+  #entries = 0;
 
   /** @param options `whiteouts: false` for archives that are no layers: there `.wh.` names are plain files */
-  constructor(options: { readonly whiteouts?: boolean } = {}) {
+  constructor(options: { readonly whiteouts?: boolean; readonly maxEntries?: number } = {}) {
     this.#whiteouts = options.whiteouts ?? true;
+    this.#maxEntries = options.maxEntries ?? affordableEntries();
   }
 
   /**
@@ -37,9 +49,10 @@ export class IndexBuilder {
    * @param headerOffset where its first header block stands in the uncompressed tar
    * @param contentOffset where its content stands
    * @param sparse for a sparse file, its stretches of data
-   * @throws NacreError TAR_INVALID where no file system could hold it
+   * @throws NacreError TAR_INVALID where no file system could hold it; LIMIT_EXCEEDED
    */
   add(entry: TarEntry, headerOffset: number, contentOffset: number, sparse?: readonly SparseSegment[]): void {
+    if (++this.#entries > this.#maxEntries) throw tooManyEntries(this.#maxEntries);
     this.#add(cleanPath(entry.path), entry, headerOffset, contentOffset);
     if (sparse && this.#current?.content) this.#current.content.sparse = sparse;
   }
@@ -196,6 +209,12 @@ function addWhiteout(parent: Draft, name: ByteString, entry: TarEntry, headerOff
 
 function copyField<K extends keyof Draft>(from: Draft, to: Draft, key: K): void {
   to[key] = from[key];
+}
+
+function tooManyEntries(limit: number): NacreError {
+  return new NacreError("LIMIT_EXCEEDED", `a layer has more than ${limit} members, more than this process can hold`, {
+    hint: "give it more memory with NODE_OPTIONS=--max-old-space-size=MEGABYTES, if you trust the image",
+  });
 }
 
 function invalid(entry: TarEntry, why: string): NacreError {

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { IndexBuilder } from "../../src/layer/indexBuilder.js";
 import { LayerIndex } from "../../src/layer/layerIndex.js";
 import { sha256Hex } from "../../src/support/hash.js";
 import { entryOf, indexOf, type Member, readerOf, tarOf, writtenLayer } from "./helpers.js";
@@ -101,6 +102,14 @@ describe("the index of a layer", () => {
     ["a root that is a file", [{ path: "." }]],
   ])("refuses %s", (_, members) => {
     expect(() => indexOf(tarOf(members))).toThrow(expect.objectContaining({ code: "TAR_INVALID" }));
+  });
+
+  test("more members than memory could hold are refused before it is used up", () => {
+    const builder = new IndexBuilder({ maxEntries: 2 });
+    for (const path of ["a", "b"]) builder.add(entryOf({ path }), 0, 0);
+    expect(() => builder.add(entryOf({ path: "c" }), 0, 0)).toThrow(
+      expect.objectContaining({ code: "LIMIT_EXCEEDED" }),
+    );
   });
 
   test("names with .. stay inside the root", () => {
