@@ -6,15 +6,15 @@
 import { closeSync, rmSync } from "node:fs";
 import { excludeFilter } from "../context/exclude.js";
 import { selectSources, selectWithParents } from "../context/select.js";
+import { layerIndex } from "../image/layers.js";
 import { isNumericOwner, readAccounts, resolveOwner } from "../image/users.js";
 import { createSink } from "../layer/chunkSink.js";
 import { cleanPath, type FileTree, isLearning, type TreeNode } from "../layer/fileTree.js";
 import { LayerWriter, type WrittenLayer } from "../layer/layerWriter.js";
+import { layerType } from "../oci/mediaTypes.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, InlineFile, WorkdirStep } from "../plan/graph.js";
 import type { Store } from "../store/store.js";
-import { layerIndex } from "../image/layers.js";
-import { layerType } from "../oci/mediaTypes.js";
 import { type ByteString, encodeText, fromByteString, toByteString } from "../support/bytes.js";
 import { ioError, isNacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
