@@ -256,3 +256,16 @@ describe("records", () => {
     expect(second.steps).toHaveLength(1);
   });
 });
+
+describe("a copied file whose name means a whiteout", () => {
+  test("is told of, and means the same to a later build, whichever index is there", async () => {
+    const project = new Project({ "d/.wh.gone": "", "d/kept": "k", "low/d/gone": "g" });
+    const dockerfile = "FROM scratch\nCOPY low /\nCOPY d /d\n";
+    const first = await project.build(dockerfile, { tags: ["t:1"] });
+    expect(first.warnings.map(({ rule }) => rule)).toContain("ReservedName");
+    const before = await project.files(first);
+    rmSync(join(project.store, "indexes"), { recursive: true });
+    expect(await project.files(first)).toEqual(before);
+    expect(before).toEqual(["d dir 755", "d/kept file 644 k"]);
+  });
+});
