@@ -3,8 +3,9 @@ import type { Image } from "../image/image.js";
 import { type Digest, digestOfHex } from "../oci/digest.js";
 import type { Descriptor, HistoryEntry, ImageConfig, Manifest } from "../oci/documents.js";
 import { encodeConfig, encodeManifest } from "../oci/encode.js";
-import { compressionOf, layerType, OCI_CONFIG, OCI_MANIFEST } from "../oci/mediaTypes.js";
+import { asOciLayer, OCI_CONFIG, OCI_MANIFEST } from "../oci/mediaTypes.js";
 import type { PlannedStage } from "../plan/graph.js";
+import { HISTORY_COMMENT } from "../plan/history.js";
 import { sha256Hex } from "../support/hash.js";
 import type { Solution } from "./solver.js";
 
@@ -21,8 +22,6 @@ export interface AssembleOptions {
   readonly annotations: ReadonlyMap<string, string>;
 }
 
-/** The comment of each line that the Dockerfile gives (BuildKit). */
-const COMMENT = "buildkit.dockerfile.v0";
 /** The comment of a layer that no line of the Dockerfile explains (BuildKit). */
 const EXPORTER_COMMENT = "buildkit.exporter.image.v0";
 
@@ -92,7 +91,7 @@ function historyOf(target: PlannedStage, solution: Solution, epoch: number | und
     return {
       created: solved ? time(solved.created, epoch) : epoch === undefined ? undefined : rfc3339(epoch * 1000),
       created_by: createdBy,
-      comment: COMMENT,
+      comment: HISTORY_COMMENT,
       ...(step === undefined ? { empty_layer: true } : {}),
     };
   });
@@ -158,10 +157,8 @@ function latest(history: readonly HistoryEntry[]): string | undefined {
 }
 
 /** Docker's layer types have OCI twins; an OCI manifest names those. */
-function asOci(descriptor: Descriptor): Descriptor {
-  const compression = compressionOf(descriptor.mediaType);
-  const { digest, size } = descriptor;
-  return { mediaType: compression ? layerType(compression) : descriptor.mediaType, digest, size };
+function asOci({ mediaType, digest, size }: Descriptor): Descriptor {
+  return { mediaType: asOciLayer(mediaType), digest, size };
 }
 
 function describe(mediaType: string, bytes: Buffer): Descriptor {

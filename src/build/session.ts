@@ -3,7 +3,7 @@ import type { IgnoreRules } from "../context/ignore.js";
 import type { Platform } from "../oci/platform.js";
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
-import type { Emit, NacreEvent, Outcome } from "../support/events.js";
+import { type Emit, type NacreEvent, type Outcome, silent } from "../support/events.js";
 import type { SourcePlace } from "../support/source.js";
 import type { BuildRequest } from "./request.js";
 
@@ -44,7 +44,7 @@ export class Session {
     this.platform = more.platform;
     this.ignore = more.ignore;
     this.signal = request.signal;
-    this.#emit = request.emit ?? (() => {});
+    this.#emit = request.emit ?? silent;
     this.#clock = more.clock;
     this.started = more.clock();
   }

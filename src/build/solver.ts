@@ -16,6 +16,7 @@ import type { WrittenLayer } from "../layer/layerWriter.js";
 import { layerType } from "../oci/mediaTypes.js";
 import type { CopyStep, FileState, Plan, Step, StepId } from "../plan/graph.js";
 import { NacreError } from "../support/errors.js";
+import type { Json } from "../support/json.js";
 import { type Bases, placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
 import { epochOf, isLinked, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
@@ -141,21 +142,19 @@ export class Solver {
   async #solveStep(keyed: KeyedStep): Promise<SolvedStep> {
     const { step, key } = keyed;
     const early = this.#early.get(step.id);
-    const record = early ? undefined : this.#lookup(keyed);
-    if (record) return this.#answer(step, record);
+    const known = early ? undefined : this.#lookup(keyed);
+    if (known) return this.#answer(step, known);
     const made = early ?? (await this.#compose(step, false));
-    const { diffId, size } = made.layer;
-    const { duration, warnings } = made;
-    const fresh: StepRecord = {
-      ingredients: keyed.ingredients,
-      layer: { diffId, size },
-      created: this.#session.now(),
-      duration,
-      warnings,
-    };
-    putRecord(this.#session.store, key, fresh);
-    this.#reports.push({ label: step.label, outcome: "done", duration, layer: fresh.layer });
-    return solvedOf(fresh);
+    const record = this.#record(key, keyed.ingredients, made);
+    this.#reports.push({ label: step.label, outcome: "done", duration: record.duration, layer: record.layer });
+    return solvedOf(record);
+  }
+
+  #record(key: string, ingredients: Json, { layer, duration, warnings }: Composed): StepRecord {
+    const { diffId, size } = layer;
+    const record = { ingredients, layer: { diffId, size }, created: this.#session.now(), duration, warnings };
+    putRecord(this.#session.store, key, record);
+    return record;
   }
 
   /**
@@ -278,17 +277,8 @@ export class Solver {
       const started = performance.now();
       const context = await this.#contexts.open(name);
       const layer = await composeTree(context, this.#environment(undefined, await this.#open.tree([]), vertex, []));
-      const { diffId, size } = layer;
       const duration = Math.round(performance.now() - started);
-      const made: StepRecord = {
-        ingredients,
-        layer: { diffId, size },
-        created: this.#session.now(),
-        duration,
-        warnings: [],
-      };
-      putRecord(this.#session.store, key, made);
-      return solvedOf(made);
+      return solvedOf(this.#record(key, ingredients, { layer, duration, warnings: [] }));
     });
   }
 

@@ -10,8 +10,8 @@ import { LayerTree, type MergedNode } from "../layer/layerTree.js";
 import { toByteString } from "../support/bytes.js";
 import { isNacreError } from "../support/errors.js";
 import { startsWithTarHeader } from "../tar/header.js";
-import { type CopyRules, directoryDefaults } from "./copy.js";
-import { metaOf, type OutMeta, type OutNode, type OutTree, TreeContent } from "./outTree.js";
+import { type CopyRules, directoryDefaults, type InodeGroup, leafMeta } from "./copy.js";
+import { metaOf, type OutNode, type OutTree } from "./outTree.js";
 
 /** An archive, unpacked into a temporary file. */
 export interface UnpackedArchive {
@@ -71,12 +71,10 @@ export async function unpackArchive(tree: FileTree, node: TreeNode, tempFile: Te
   }
 }
 
-/** Lays an archive over the destination directory. */
-export function extractInto(out: OutTree, archive: LayerTree, rules: CopyRules): void {
-  const target = out.makeDirectories(
-    cleanPath(toByteString(rules.destination)),
-    directoryDefaults({ ...rules, chmod: undefined }),
-  );
+/** Lays an archive over the destination directory. `--chmod` does not reach what an archive holds. */
+export function extractInto(out: OutTree, archive: LayerTree, flags: CopyRules): void {
+  const rules = { ...flags, chmod: undefined };
+  const target = out.makeDirectories(cleanPath(toByteString(rules.destination)), directoryDefaults(rules));
   const { root } = archive;
   if (root.layer >= 0) target.meta = { ...metaOf(root), ...rules.owner };
   extractChildren(out, target, archive, root, rules, new Map());
@@ -88,11 +86,11 @@ function extractChildren(
   archive: LayerTree,
   source: MergedNode,
   rules: CopyRules,
-  inodes: Map<unknown, object>,
+  group: InodeGroup,
 ): void {
   for (const child of archive.children(source)) {
     if (child.type !== "dir") {
-      out.put(target, child.name, leafMeta(archive, child, rules, inodes));
+      out.put(target, child.name, leafMeta(archive, child, rules, group));
       continue;
     }
     // A directory that the archive only implies is looked up like any path: an existing symlink leads on.
@@ -100,22 +98,8 @@ function extractChildren(
       child.layer < 0
         ? out.makeDirectories(child.name, { mode: 0o755, uid: 0, gid: 0, mtime: rules.now }, target)
         : out.putDirectory(target, child.name, { ...metaOf(child), ...rules.owner });
-    extractChildren(out, node, archive, child, rules, inodes);
+    extractChildren(out, node, archive, child, rules, group);
   }
-}
-
-function leafMeta(archive: LayerTree, node: MergedNode, rules: CopyRules, inodes: Map<unknown, object>): OutMeta {
-  let inode: object | undefined;
-  if (node.inode !== undefined) {
-    inode = inodes.get(node.inode) ?? {};
-    inodes.set(node.inode, inode);
-  }
-  return {
-    ...metaOf(node),
-    ...rules.owner,
-    inode,
-    content: node.type === "file" ? new TreeContent(archive, node) : undefined,
-  };
 }
 
 async function* contentStream(tree: FileTree, node: TreeNode): AsyncIterable<Buffer> {

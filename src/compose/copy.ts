@@ -198,8 +198,8 @@ function directoryMeta(source: TreeNode, rules: CopyRules): OutMeta {
   return { ...metaOf(source), ...rules.owner, mode };
 }
 
-/** Written out, because a large context makes one for each of its files. */
-function leafMeta(tree: FileTree, node: TreeNode, rules: CopyRules, group: InodeGroup): OutMeta {
+/** A file, link or device as it is written. Spelled out, because a large context makes one for each of its files. */
+export function leafMeta(tree: FileTree, node: TreeNode, rules: CopyRules, group: InodeGroup): OutMeta {
   const { type, inode } = node;
   return {
     type,
@@ -217,7 +217,7 @@ function leafMeta(tree: FileTree, node: TreeNode, rules: CopyRules, group: Inode
 }
 
 /** Names of one inode within a source word, by the inode in the source's tree. Links are not kept across words. */
-type InodeGroup = Map<unknown, object>;
+export type InodeGroup = Map<unknown, object>;
 
 function inodeKey(group: InodeGroup, inode: unknown): object {
   let key = group.get(inode);

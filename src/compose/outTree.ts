@@ -2,8 +2,16 @@
  * What a step changes, as a tree laid over the tree of its parent. Entries are put in one after the other, as files
  * would be written to a disk; what comes out is the sorted list of entries of the new layer.
  */
-import type { ContentReader, FileType, TreeNode } from "../layer/fileTree.js";
-import { components, type FileTree, isLearning, pathOf } from "../layer/fileTree.js";
+import {
+  type ContentReader,
+  components,
+  type FileTree,
+  type FileType,
+  isLearning,
+  MAX_LINKS,
+  type TreeNode,
+  tooManyLinks,
+} from "../layer/fileTree.js";
 import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 
@@ -74,8 +82,6 @@ export interface DirectoryDefaults {
   readonly gid: number;
   readonly mtime: number;
 }
-
-const MAX_LINKS = 255;
 
 /** See the top of this file. */
 export class OutTree {
@@ -313,12 +319,6 @@ export class TreeContent implements OutContent {
   }
 }
 
-function tooManyLinks(path: ByteString): NacreError {
-  return new NacreError("COPY_CONFLICT", `too many levels of symbolic links in ${fromByteString(path)}`, {
-    hint: "look for a symlink that leads back to itself",
-  });
-}
-
 /** A refusal, as files and directories cannot replace each other. */
 export function conflict(message: string): NacreError {
   return new NacreError("COPY_CONFLICT", message, {
@@ -343,9 +343,4 @@ function sorted(children: ReadonlyMap<ByteString, OutNode>): readonly OutNode[] 
     if (list[i]!.name < list[i - 1]!.name) return list.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
   return list;
-}
-
-/** Path of a node of a source tree, as text for messages. */
-export function sourcePath(node: TreeNode): string {
-  return `/${fromByteString(pathOf(node))}`;
 }

@@ -3,6 +3,7 @@
  * step's last layer holds the same content, from there (splicing): the bytes are the same, only cheaper to get.
  */
 
+import { CAPABILITY } from "../context/capabilities.js";
 import type { ContentReader } from "../layer/fileTree.js";
 import { type LayerContent, readRange } from "../layer/layerContent.js";
 import type { LayerIndex } from "../layer/layerIndex.js";
@@ -27,7 +28,6 @@ export interface WriteOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
-const CAPABILITY = "security.capability";
 /** How long the event loop may wait: progress and signals are served in between. */
 const SLICE_MS = 40;
 /** From this size on a file is written in slices: below it even a slow disk is done in time. */

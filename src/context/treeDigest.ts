@@ -2,10 +2,12 @@
  * The key of a source of files: a digest over all that would be written from it, and over nothing else. See treeList.ts
  * for what counts and how it is laid out.
  */
+
 import type { FileTree, TreeNode } from "../layer/fileTree.js";
 import { type Digest, digestOfHex, hexOf } from "../oci/digest.js";
 import type { ByteString } from "../support/bytes.js";
 import { sha256Hex } from "../support/hash.js";
+import { CAPABILITY } from "./capabilities.js";
 import { type ListEntry, ListWriter } from "./treeList.js";
 
 /** What of a tree counts, and how it is transformed before. */
@@ -112,7 +114,7 @@ class Digester {
       uid: keep ? node.uid : 0,
       gid: keep ? node.gid : 0,
       group: this.#groupOf(node),
-      capability: node.xattrs?.["security.capability"],
+      capability: node.xattrs?.[CAPABILITY],
       size: node.size,
       digest: below ? hexOf(this.#directory(below)) : node.type === "file" ? this.#tree.digest(node) : undefined,
       link: node.link,

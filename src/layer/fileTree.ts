@@ -77,7 +77,7 @@ export function isLearning(tree: FileTree): tree is LearningTree {
 }
 
 /** Most symlinks that one path may lead through (Linux: ELOOP after 40; BuildKit's scoped walk: 255). */
-const MAX_LINKS = 255;
+export const MAX_LINKS = 255;
 
 /** The path of a node from the root of its tree. */
 export function pathOf(node: TreeNode): ByteString {
@@ -162,7 +162,8 @@ export function walkTree(tree: FileTree, node: TreeNode, visit: (node: TreeNode)
   for (const child of tree.children(node)) walkTree(tree, child, visit);
 }
 
-function tooManyLinks(path: ByteString): NacreError {
+/** The refusal of a path that leads through more than {@link MAX_LINKS} symlinks. */
+export function tooManyLinks(path: ByteString): NacreError {
   return new NacreError("COPY_CONFLICT", `too many levels of symbolic links in ${fromByteString(path)}`, {
     hint: "look for a symlink that leads back to itself",
   });

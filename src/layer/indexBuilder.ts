@@ -9,7 +9,7 @@ import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 import type { TarEntry } from "../tar/entry.js";
 import type { SparseSegment } from "../tar/sparse.js";
-import { cleanPath, components } from "./fileTree.js";
+import { cleanPath, components, MAX_LINKS } from "./fileTree.js";
 import { type Draft, draft, put } from "./indexDraft.js";
 import { layOut } from "./indexLayout.js";
 import { FLAG_IMPLIED, FLAG_OPAQUE, LayerIndex } from "./layerIndex.js";
@@ -23,8 +23,6 @@ function affordableEntries(): number {
   return Math.floor((getHeapStatistics().heap_size_limit * 0.75) / BYTES_PER_ENTRY);
 }
 
-/** Most symlinks that a member's parents may lead through. */
-const MAX_LINKS = 255;
 const PLAIN = { kind: "plain" } as const;
 
 /** Collects members; see the top of this file. */

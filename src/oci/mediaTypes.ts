@@ -49,3 +49,9 @@ export function compressionOf(mediaType: string): Compression | undefined {
 export function layerType(compression: Compression): string {
   return { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD }[compression];
 }
+
+/** The OCI name of a layer's media type, where it has one: manifests do not mix Docker's names with OCI's. */
+export function asOciLayer(mediaType: string): string {
+  const compression = compressionOf(mediaType);
+  return compression === undefined ? mediaType : layerType(compression);
+}

@@ -15,7 +15,7 @@ import { type CompressOptions, compressedPieces, compressLayer } from "../layer/
 import type { LayerContent, StackedLayer } from "../layer/layerTree.js";
 import { type Digest, isDigest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
-import { compressionOf, layerType } from "../oci/mediaTypes.js";
+import { asOciLayer, compressionOf, layerType } from "../oci/mediaTypes.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import type { OutputCompression, OutputEnv } from "./request.js";
@@ -59,11 +59,9 @@ export async function exportLayer(
 
 function asItIs({ descriptor }: ImageLayer, env: OutputEnv): ExportedLayer {
   const { mediaType, digest, size, annotations } = descriptor;
-  const compression = compressionOf(mediaType);
   return {
-    // One manifest does not mix Docker's names for media types with OCI's.
     descriptor: {
-      mediaType: compression === undefined ? mediaType : layerType(compression),
+      mediaType: asOciLayer(mediaType),
       digest,
       size,
       ...(annotations ? { annotations } : {}),
