@@ -29,8 +29,7 @@ const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.
  */
 export function findBuilders(work) {
   mkdirSync(join(work, "base"), { recursive: true });
-  writeFileSync(join(work, "base/Dockerfile"), "FROM scratch\nCOPY file /etc/bench\n");
-  writeFileSync(join(work, "base/file"), "base\n");
+  makeBase(join(work, "base"));
   const found = [nacre(work)];
   const engine = command("DOCKER", ["docker"]);
   const engineVersion = versionOf([...engine, "version", "--format", "{{.Server.Version}}"], work);
@@ -39,6 +38,20 @@ export function findBuilders(work) {
   const toolVersion = versionOf([...tool, "--version"], work);
   if (toolVersion) found.push(buildah(tool, toolVersion.replace(/^buildah version (\S+).*/s, "$1"), work));
   return found;
+}
+
+/**
+ * A base image that is as small as can be: one file, and a shell for RUN where there is a busybox to take it from.
+ * @param {string} dir
+ */
+function makeBase(dir) {
+  const shells = ["/bin/busybox", "/usr/bin/busybox"].filter((path) => existsSync(path));
+  mkdirSync(join(dir, "bin"), { recursive: true });
+  writeFileSync(join(dir, "file"), "base\n");
+  for (const name of shells[0] ? ["sh", "touch"] : []) {
+    writeFileSync(join(dir, "bin", name), readFileSync(shells[0] ?? ""), { mode: 0o755 });
+  }
+  writeFileSync(join(dir, "Dockerfile"), "FROM scratch\nCOPY file /etc/bench\nCOPY bin /bin\n");
 }
 
 /**
@@ -81,7 +94,8 @@ function nacre(work) {
  * @returns {Builder}
  */
 function docker(argv, version, work) {
-  const options = ["build", "-q", "--provenance=false"];
+  // A daemon without a bridge builds too.
+  const options = ["build", "-q", "--provenance=false", "--network=host"];
   const removeResult = () => attempt([...argv, "rmi", "-f", RESULT], work);
   return {
     name: "docker",

@@ -4,13 +4,15 @@
  *   many   80,000 files in 8,000 directories, 0.9 GB, sizes spread like those of a node_modules folder
  *   big    4 files of 256 MiB that do not compress
  *   small  300 files in 30 directories
+ *   runs   one file, and 20 small RUN steps after it
+ *   run-on-many  the files of many, and a RUN that touches one file over them
  */
 import { createCipheriv } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Raise it when what is generated changes, so that contexts of an earlier version are made anew. */
-const VERSION = 1;
+const VERSION = 2;
 
 /**
  * @typedef {object} Context
@@ -26,7 +28,14 @@ const makers = {
   many: (dir) => spread(dir, { packages: 1000, dirsPerPackage: 8, filesPerDir: 10, bytes: 900_000_000 }),
   big: blocks,
   small: (dir) => spread(dir, { packages: 6, dirsPerPackage: 5, filesPerDir: 10, bytes: 3_000_000 }),
+  runs: (dir) => steps(dir, 20),
+  "run-on-many": (dir) => {
+    const context = spread(dir, { packages: 1000, dirsPerPackage: 8, filesPerDir: 10, bytes: 900_000_000 });
+    writeFileSync(join(dir, "Dockerfile"), `${COPY_ALL}RUN touch /app/touched\n`);
+    return context;
+  },
 };
+const COPY_ALL = "ARG BASE\nFROM $BASE\nCOPY . /app\n";
 
 /** Names of all contexts, in the order in which they are measured. */
 export const contextNames = Object.keys(makers);
@@ -49,7 +58,7 @@ export function makeContext(name, parent) {
   mkdirSync(dir, { recursive: true });
   const maker = makers[name];
   if (!maker) throw new Error(`no context ${name}: there are ${contextNames.join(", ")}`);
-  writeFileSync(join(dir, "Dockerfile"), "ARG BASE\nFROM $BASE\nCOPY . /app\n");
+  writeFileSync(join(dir, "Dockerfile"), COPY_ALL);
   const context = { name, dir, ...maker(dir) };
   writeFileSync(stamp, JSON.stringify({ version: VERSION, ...context }));
   return context;
@@ -110,6 +119,19 @@ function blocks(dir) {
   const changing = join(dir, "notes.txt");
   writeFileSync(changing, "notes\n");
   return { changing, files: 5, bytes: 4 * size + 6 };
+}
+
+/**
+ * A file that all steps come after, so that a change executes every one of them.
+ * @param {string} dir
+ * @param {number} count
+ */
+function steps(dir, count) {
+  const lines = Array.from({ length: count }, (_, i) => `RUN echo step ${i} > /step-${i}\n`);
+  writeFileSync(join(dir, "Dockerfile"), COPY_ALL + lines.join(""));
+  const changing = join(dir, "seed.txt");
+  writeFileSync(changing, "seed\n");
+  return { changing, files: 1, bytes: 5 };
 }
 
 /**

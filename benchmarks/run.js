@@ -5,7 +5,7 @@
  *
  *   --contexts  where contexts are made and nacre's store lies (default: below the system's temporary folder)
  *   --rounds    how often everything is measured (default 3); medians are printed
- *   --only      contexts (many, big, small), builds (cold, unchanged, changed) and builders to measure
+ *   --only      contexts (many, big, small, runs, run-on-many), builds (cold, unchanged, changed) and builders to measure
  *   --base      an image that all builders have, in place of a tiny one that the benchmark makes
  *   --json      where the figures go (default: results.json in DIR)
  *   --keep      leave contexts and store for the next time

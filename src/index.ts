@@ -14,6 +14,7 @@ export type {
   CompressionRequest,
   Destination,
   DockerfileSource,
+  FailedRun,
   OutputRequest,
   StepReport,
 } from "./build/request.js";
@@ -31,7 +32,9 @@ export {
 export { type ImageInspection, inspectImage, type LayerInspection, rawDocument } from "./image/inspect.js";
 export type { OutputCompression } from "./output/request.js";
 export { type SavedImage, type SaveOptions, saveImages } from "./output/saveImages.js";
+export { type CacheMountInfo, listCacheMounts } from "./store/cacheMounts.js";
 export { type CheckOptions, type CheckProblem, type CheckReport, checkStore } from "./store/check.js";
+export { type BuildEntry, listBuilds, type NamedBuild, openLog, readBuild } from "./store/logs.js";
 export { defaultLimit, type PruneOptions, type PruneReport, pruneStore, type Removal } from "./store/prune.js";
 export { defaultStorePath, Store, type StoreOptions } from "./store/store.js";
 export { type Amount, type StoreUsage, storeUsage } from "./store/usage.js";

@@ -4,12 +4,14 @@
  * failed build changes no name and leaves no output; the same inputs give the same digest as long as the cache holds.
  */
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import type { Image } from "../image/image.js";
 import { localPlatform, parsePlatform } from "../oci/platform.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import type { OutputResult } from "../output/request.js";
 import type { Plan, PlanRequest } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
+import { type BuildEntry, putBuild } from "../store/logs.js";
 import { autoPrune } from "../store/prune.js";
 import { defaultStorePath, Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
@@ -20,6 +22,7 @@ import { type LoadedDockerfile, loadDockerfile } from "./dockerfileSource.js";
 import { epochOf } from "./keyer.js";
 import type { BuildRequest, BuildResult } from "./request.js";
 import { checkResultFiles, writeResultFiles } from "./resultFiles.js";
+import type { Runs } from "./runs.js";
 import { Session } from "./session.js";
 import { type Solution, Solver } from "./solver.js";
 import { checkSupported } from "./supported.js";
@@ -42,7 +45,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   const store = await Store.open(request.store ?? defaultStorePath(process.env), { warn });
   try {
     session = new Session(request, store, { platform, ignore: loaded.ignore, clock: Date.now });
-    const result = await buildIn(session, loaded, named, names);
+    const result = await noted(session, loaded, names, buildIn(session, loaded, named, names));
     await autoPrune(store);
     return result;
   } finally {
@@ -62,20 +65,56 @@ function tagName(tag: string): string {
   return formatReference(reference);
 }
 
+/** Notes what becomes of the build in the store's history, success or failure. */
+async function noted(
+  session: Session,
+  loaded: LoadedDockerfile,
+  names: readonly string[],
+  work: Promise<Omit<BuildResult, "id">>,
+): Promise<BuildResult> {
+  const { request, started } = session;
+  const note = (more: Pick<BuildEntry, "outcome" | "digest" | "error">): string =>
+    putBuild(session.store, {
+      version: 1,
+      started,
+      ended: session.now(),
+      dockerfile: loaded.dockerfile.file,
+      context: resolve(request.context),
+      target: request.target,
+      names: [...names],
+      steps: [...session.history],
+      ...more,
+    });
+  try {
+    const result = await work;
+    return { ...result, id: note({ outcome: "done", digest: result.digest }) };
+  } catch (error) {
+    try {
+      if (session.signal?.aborted) note({ outcome: "cancelled" });
+      else note({ outcome: "error", error: error instanceof Error ? error.message : String(error) });
+    } catch {
+      // The build's own failure is what counts; a full disk, say, fails both.
+    }
+    throw error;
+  }
+}
+
 async function buildIn(
   session: Session,
   loaded: LoadedDockerfile,
   named: ReadonlyMap<string, NamedContext>,
   names: readonly string[],
-): Promise<BuildResult> {
+): Promise<Omit<BuildResult, "id">> {
   for (const { rule, message, range } of loaded.dockerfile.warnings) {
     session.warn({ rule, message, place: { file: loaded.dockerfile.file, text: loaded.dockerfile.text, range } });
   }
   const bases = new Bases(session, named);
   const plan = await planWith(session, loaded, bases, named);
   for (const warning of plan.warnings) session.warn(warning);
-  checkSupported(plan);
-  const solution = await solve(session, plan, bases, named);
+  const { allow, network } = session.request;
+  checkSupported(plan, { allow: new Set(allow), network });
+  const runs = await openRuns(session, plan);
+  const solution = await solve(session, plan, bases, named, runs).finally(() => runs?.close());
   const epoch = epochOf(session, plan);
   const annotations = new Map(Object.entries(session.request.annotations ?? {}));
   const image = assemble(plan.target, solution, { sourceDateEpoch: epoch, annotations });
@@ -114,17 +153,25 @@ async function planWith(
   }
 }
 
+/** What executes RUN, if there is any. */
+async function openRuns(session: Session, plan: Plan): Promise<Runs | undefined> {
+  if (!plan.steps.some((step) => step.kind === "run")) return undefined;
+  const { Runs } = await import("./runs.js");
+  return new Runs(session, plan);
+}
+
 /** Solves the plan; where files changed under it, everything is keyed once more. */
 async function solve(
   session: Session,
   plan: Plan,
   bases: Bases,
   named: ReadonlyMap<string, NamedContext>,
+  runs: Runs | undefined,
 ): Promise<Solution> {
   for (let attempt = 1; ; attempt++) {
     const contexts = new Contexts(session, named);
     try {
-      const solution = await new Solver(session, plan, bases, contexts).solve();
+      const solution = await new Solver(session, plan, bases, contexts, runs).solve();
       contexts.save();
       return solution;
     } catch (error) {
@@ -185,7 +232,7 @@ function resultOf(
   solution: Solution,
   written: readonly OutputResult[],
   names: readonly string[],
-): BuildResult {
+): Omit<BuildResult, "id"> {
   const exported = written.find((output) => output.image)?.image;
   return {
     digest: exported?.descriptor.digest ?? image.descriptor.digest,

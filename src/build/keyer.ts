@@ -1,15 +1,23 @@
 /** Keying the whole graph before anything of it runs. */
-import { type InputIdentity, ingredientsOf, keyOf, platformOf, type SourceIngredients } from "../cache/ingredients.js";
+import {
+  type InputIdentity,
+  ingredientsOf,
+  keyOf,
+  platformOf,
+  type RunInputs,
+  type SourceIngredients,
+} from "../cache/ingredients.js";
 import { contextSources, pathSources } from "../cache/sources.js";
 import type { LocalContext } from "../context/local.js";
 import { treeDigest } from "../context/treeDigest.js";
 import { parseChmod } from "../plan/chmod.js";
-import type { CopyStep, FileState, Plan, Step } from "../plan/graph.js";
+import type { CopyStep, FileState, Plan, RunStep, Step } from "../plan/graph.js";
 import { fromByteString } from "../support/bytes.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import type { Json } from "../support/json.js";
 import { type Bases, placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
+import type { Runs } from "./runs.js";
 import type { Session } from "./session.js";
 
 /** A step with its key. */
@@ -42,6 +50,7 @@ export class Keyer {
   readonly #plan: Plan;
   readonly #bases: Bases;
   readonly #contexts: Contexts;
+  readonly #runs: Runs | undefined;
   readonly #composeFirst: (step: CopyStep, context: LocalContext) => Promise<void>;
   readonly #treeDigests = new Map<string, string>();
 
@@ -51,9 +60,11 @@ export class Keyer {
     plan: Plan,
     bases: Bases,
     contexts: Contexts,
+    runs: Runs | undefined,
     composeFirst: (step: CopyStep, context: LocalContext) => Promise<void>,
   ) {
     this.#composeFirst = composeFirst;
+    this.#runs = runs;
     this.#session = session;
     this.#plan = plan;
     this.#bases = bases;
@@ -63,7 +74,7 @@ export class Keyer {
   /** Keys all steps; every step comes after its inputs. */
   async keyAll(): Promise<void> {
     try {
-      for (const step of this.#plan.steps) this.keyed.push(await placed(step.place, this.#key(step)));
+      for (const step of this.#plan.steps) this.keyed.push(await placed(step.place, this.key(step)));
       this.#contexts.endLoading();
     } catch (error) {
       this.#contexts.endLoading(error);
@@ -71,15 +82,27 @@ export class Keyer {
     }
   }
 
-  async #key(step: Step): Promise<KeyedStep> {
+  /** Keys one step whose inputs are keyed: of the plan, or a copy that a step of it needs. */
+  async key(step: Step): Promise<KeyedStep> {
     this.#session.checkCancelled();
     const linked = isLinked(step);
     const ingredients = ingredientsOf(step, {
       parent: linked ? undefined : await this.#identity(step.parent),
       sources: step.kind === "copy" ? await this.#sources(step) : undefined,
       mtime: reproducibleTime(this.#session, this.#plan),
+      run: step.kind === "run" && this.#runs ? await this.#runInputs(step, this.#runs) : undefined,
     });
     return { step, ingredients, key: keyOf(ingredients) };
+  }
+
+  async #runInputs(step: RunStep, runs: Runs): Promise<RunInputs> {
+    const { contextMountDigest, runMountIngredients } = await import("../cache/runMounts.js");
+    const content = async (name: string, path: string): Promise<string> => {
+      const context = await this.#contexts.open(name);
+      return contextMountDigest(context, path, this.#contexts.hashProgress(name));
+    };
+    const input = (from: FileState): Promise<InputIdentity> => this.#identity(from);
+    return runs.inputs(await runMountIngredients(runs.mountsOf(step), { input, content }));
   }
 
   async #sources(step: CopyStep): Promise<SourceIngredients> {

@@ -7,9 +7,10 @@ import { resolve } from "node:path";
 import type { PreviousLayer } from "../compose/write.js";
 import type { OpenLayers } from "../image/layers.js";
 import type { WrittenLayer } from "../layer/layerWriter.js";
-import { isDigest } from "../oci/digest.js";
+import { type DiffId, isDigest } from "../oci/digest.js";
 import { layerType } from "../oci/mediaTypes.js";
 import type { CopyStep } from "../plan/graph.js";
+import { noteSpliced } from "../sandbox/splicedLayers.js";
 import { sha256Hex } from "../support/hash.js";
 import { canonicalJson, type Json } from "../support/json.js";
 import type { Session } from "./session.js";
@@ -21,12 +22,21 @@ export async function lastLayer(
   step: CopyStep,
 ): Promise<PreviousLayer | undefined> {
   try {
-    const diffId = readFileSync(hintPath(session, step), "latin1");
-    if (!isDigest(diffId)) return undefined;
+    const diffId = readHint(session, step);
+    if (diffId === undefined) return undefined;
     session.lease.protect([diffId]);
     const size = session.store.blobSize(diffId);
     if (size === undefined || !session.store.hasIndex(diffId)) return undefined;
     return await open.layer({ diffId, descriptor: { mediaType: layerType("none"), digest: diffId, size } });
+  } catch {
+    return undefined;
+  }
+}
+
+function readHint(session: Session, step: CopyStep): DiffId | undefined {
+  try {
+    const text = readFileSync(hintPath(session, step), "latin1");
+    return isDigest(text) ? text : undefined;
   } catch {
     return undefined;
   }
@@ -37,9 +47,11 @@ export function hasBeenMade(session: Session, step: CopyStep): boolean {
   return existsSync(formPath(session, step));
 }
 
-/** Notes the layer for the next time. */
+/** Notes the layer for the next time, and that the one before differs little from it: snapshots are made from that. */
 export function rememberLayer(session: Session, step: CopyStep, layer: WrittenLayer): void {
   try {
+    const before = readHint(session, step);
+    if (before !== undefined) noteSpliced(session.store, layer.diffId, before);
     for (const path of [hintPath(session, step), formPath(session, step)]) writeFileSync(path, layer.diffId, "latin1");
   } catch {
     // Without the hint the next build is slower, nothing else.

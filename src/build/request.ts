@@ -3,7 +3,10 @@
 import type { Digest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import type { Compression } from "../oci/mediaTypes.js";
+import type { IsolationLevel, RunLimits } from "../sandbox/types.js";
 import type { Emit } from "../support/events.js";
+import type { SourcePlace } from "../support/source.js";
+import type { Entitlement } from "./supported.js";
 
 /** Where the Dockerfile comes from. */
 export type DockerfileSource =
@@ -74,10 +77,42 @@ export interface BuildRequest {
   readonly reproducible?: boolean | undefined;
   /** Directory of the store; default `$NACRE_HOME`, then `$XDG_DATA_HOME/nacre`, then `~/.local/share/nacre`. */
   readonly store?: string | undefined;
+  /** How RUN is executed; `auto` (default) takes the best level that works here. */
+  readonly isolation?: "auto" | IsolationLevel | undefined;
+  /** What Dockerfiles may do beyond the usual. */
+  readonly allow?: readonly Entitlement[] | undefined;
+  /** Further lines of /etc/hosts in RUN. */
+  readonly hosts?: readonly { readonly name: string; readonly ip: string }[] | undefined;
+  /** Bytes of /dev/shm in RUN; default 64 MiB. */
+  readonly shmSize?: number | undefined;
+  /** Limits of each RUN. */
+  readonly limits?: Partial<RunLimits> | undefined;
+  /** Secrets for RUN, as `--secret` takes them: `id=ID,src=PATH` or `id=ID,env=NAME`. */
+  readonly secrets?: readonly string[] | undefined;
+  /** Agents for RUN, as `--ssh` takes them: `default`, `ID=SOCKET`, `ID=KEYFILE`. */
+  readonly ssh?: readonly string[] | undefined;
+  /** Called when a RUN has failed, while its root still exists. */
+  readonly onFailedRun?: ((failed: FailedRun) => Promise<void>) | undefined;
   /** Number of steps and compressions at once; default: the number of processors. */
   readonly jobs?: number | undefined;
   readonly emit?: Emit | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A RUN that has failed. */
+export interface FailedRun {
+  readonly label: string;
+  /** e.g. `process "/bin/sh -c make" did not complete successfully: exit code: 2`. */
+  readonly message: string;
+  readonly place: SourcePlace;
+  /** The last lines of its output. */
+  readonly tail: readonly string[];
+  /**
+   * Runs a shell in the step's root, with its environment and mounts, on this process's standard input and output. What
+   * it changes is thrown away with the step.
+   * @throws NacreError ISOLATION, MOUNT
+   */
+  readonly openShell: () => Promise<void>;
 }
 
 /** What became of one step. */
@@ -86,6 +121,8 @@ export interface StepReport {
   readonly outcome: "done" | "cached";
   /** Milliseconds. */
   readonly duration: number;
+  /** Name of the output of its execution, for RUN. */
+  readonly log?: string | undefined;
   /** The step's layer, if it makes one. */
   readonly layer?: { readonly diffId: Digest; readonly size: number } | undefined;
 }
@@ -103,6 +140,8 @@ export interface BuildResult {
   readonly codecs: readonly string[];
   /** Bytes of all layers as the store's manifest names them. */
   readonly size: number;
+  /** The build's name in the store's history. */
+  readonly id: string;
   /** Full names the image has got in the store. */
   readonly names: readonly string[];
   readonly steps: readonly StepReport[];

@@ -32,14 +32,14 @@ function statOf(directory: string, file: string): Stats | undefined {
  * Writes the files that were asked for; each appears whole.
  * @throws NacreError OUTPUT, DISK_FULL
  */
-export async function writeResultFiles(request: BuildRequest, result: BuildResult): Promise<void> {
+export async function writeResultFiles(request: BuildRequest, result: Omit<BuildResult, "id">): Promise<void> {
   if (request.iidFile !== undefined) await replaceFile(request.iidFile, result.digest);
   if (request.metadataFile !== undefined)
     await replaceFile(request.metadataFile, `${JSON.stringify(metadataOf(result), null, 2)}\n`);
 }
 
 /** BuildKit's names for what is told of a result. */
-function metadataOf(result: BuildResult): Readonly<Record<string, unknown>> {
+function metadataOf(result: Omit<BuildResult, "id">): Readonly<Record<string, unknown>> {
   return {
     "containerimage.config.digest": result.configDigest,
     "containerimage.descriptor": result.exported ?? result.descriptor,

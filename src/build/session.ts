@@ -1,6 +1,7 @@
 /** What the parts of one build share: the request, the store, the clock, events. */
 import type { IgnoreRules } from "../context/ignore.js";
 import type { Platform } from "../oci/platform.js";
+import type { BuildEntry } from "../store/logs.js";
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import { type Emit, type NacreEvent, type Outcome, silent } from "../support/events.js";
@@ -26,6 +27,8 @@ export class Session {
   /** When the build began, milliseconds since 1970. */
   readonly started: number;
   readonly warnings: BuildWarning[] = [];
+  /** What has become of the steps so far, for the store's history. */
+  readonly history: BuildEntry["steps"] = [];
   readonly #emit: Emit;
   readonly #clock: () => number;
 

@@ -3,9 +3,11 @@
  * composed. Nothing that a record does not need is opened: a build whose steps all hit touches no layer.
  */
 
+import { availableParallelism } from "node:os";
 import type { LimitFunction } from "p-limit";
 import { keyOf, treeIngredients } from "../cache/ingredients.js";
 import { findRecord, putRecord, type StepRecord } from "../cache/record.js";
+import type { PlannedSource } from "../cache/runMounts.js";
 import type { ComposeEnv } from "../compose/compose.js";
 import type { LocalContext } from "../context/local.js";
 import { selectSources, selectWithParents } from "../context/select.js";
@@ -14,7 +16,9 @@ import { OpenLayers } from "../image/layers.js";
 import type { FileTree } from "../layer/fileTree.js";
 import type { WrittenLayer } from "../layer/layerWriter.js";
 import { layerType } from "../oci/mediaTypes.js";
-import type { CopyStep, FileState, Plan, Step, StepId } from "../plan/graph.js";
+import type { CopyStep, FileState, Plan, RunStep, Step, StepId } from "../plan/graph.js";
+import type { TreeSource } from "../sandbox/types.js";
+import { fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 import type { Json } from "../support/json.js";
 import { type Bases, placed } from "./bases.js";
@@ -22,6 +26,7 @@ import type { Contexts } from "./contexts.js";
 import { epochOf, isLinked, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
 import { hasBeenMade, lastLayer, rememberLayer } from "./lastLayers.js";
 import type { StepReport } from "./request.js";
+import type { Runs } from "./runs.js";
 import type { Session, Vertex } from "./session.js";
 
 /** A solved step. */
@@ -47,12 +52,14 @@ interface StepWarning {
   readonly message: string;
 }
 
-/** A layer just composed, with what its record will tell of it. */
-interface Composed {
-  readonly layer: WrittenLayer;
+/** A layer just made, with what its record will tell of it. */
+interface Made {
+  readonly layer: Pick<WrittenLayer, "diffId" | "size">;
   readonly warnings: readonly StepWarning[];
   /** Milliseconds. */
   readonly duration: number;
+  /** Name of the output of a RUN. */
+  readonly log?: string | undefined;
 }
 
 /** Solves one plan. Use once. */
@@ -62,6 +69,7 @@ export class Solver {
   readonly #bases: Bases;
   readonly #contexts: Contexts;
   readonly #keyer: Keyer;
+  readonly #runs: Runs | undefined;
   readonly #solved = new Map<StepId, Promise<SolvedStep>>();
   readonly #results = new Map<StepId, SolvedStep>();
   readonly #trees = new Map<string, Promise<SolvedStep>>();
@@ -71,14 +79,15 @@ export class Solver {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   /** Layers that were composed before their steps had keys. */
-  readonly #early = new Map<StepId, Composed>();
+  readonly #early = new Map<StepId, Made>();
 
-  constructor(session: Session, plan: Plan, bases: Bases, contexts: Contexts) {
+  constructor(session: Session, plan: Plan, bases: Bases, contexts: Contexts, runs: Runs | undefined) {
     this.#session = session;
+    this.#runs = runs;
     this.#plan = plan;
     this.#bases = bases;
     this.#contexts = contexts;
-    this.#keyer = new Keyer(session, plan, bases, contexts, (step, context) => this.#composeFirst(step, context));
+    this.#keyer = new Keyer(session, plan, bases, contexts, runs, (step, context) => this.#composeFirst(step, context));
     this.#open = new OpenLayers(session.store);
     this.#signal = session.signal ? AbortSignal.any([session.signal, this.#stop.signal]) : this.#stop.signal;
   }
@@ -144,15 +153,19 @@ export class Solver {
     const early = this.#early.get(step.id);
     const known = early ? undefined : this.#lookup(keyed);
     if (known) return this.#answer(step, known);
-    const made = early ?? (await this.#compose(step, false));
+    const made = early ?? (await this.#make(step));
     const record = this.#record(key, keyed.ingredients, made);
-    this.#reports.push({ label: step.label, outcome: "done", duration: record.duration, layer: record.layer });
+    this.#report(step, "done", record);
     return solvedOf(record);
   }
 
-  #record(key: string, ingredients: Json, { layer, duration, warnings }: Composed): StepRecord {
+  #make(step: Step): Promise<Made> {
+    return step.kind === "run" && this.#runs ? this.#run(step, this.#runs) : this.#compose(step, false);
+  }
+
+  #record(key: string, ingredients: Json, { layer, duration, warnings, log }: Made): StepRecord {
     const { diffId, size } = layer;
-    const record = { ingredients, layer: { diffId, size }, created: this.#session.now(), duration, warnings };
+    const record = { ingredients, layer: { diffId, size }, created: this.#session.now(), duration, warnings, log };
     putRecord(this.#session.store, key, record);
     return record;
   }
@@ -175,8 +188,14 @@ export class Solver {
   #answer(step: Step, record: StepRecord): SolvedStep {
     this.#session.cached(`step:${step.id}`, step.label);
     for (const warning of record.warnings) this.#session.warn({ ...warning, place: step.place });
-    this.#reports.push({ label: step.label, outcome: "cached", duration: 0, layer: record.layer });
+    this.#report(step, "cached", record);
     return solvedOf(record);
+  }
+
+  #report({ label }: Step, outcome: StepReport["outcome"], { duration, log, layer }: StepRecord): void {
+    const spent = outcome === "cached" ? 0 : duration;
+    this.#reports.push({ label, outcome, duration: spent, log, layer });
+    this.#session.history.push({ label, outcome, duration: spent, log });
   }
 
   async #parentTree(step: Step): Promise<FileTree> {
@@ -188,15 +207,48 @@ export class Solver {
     return this.#open.tree(await this.#layersOf(step.from));
   }
 
+  /** Inputs are solved outside the limit here too. */
+  async #run(step: RunStep, runs: Runs): Promise<Made> {
+    const [root, requested] = await Promise.all([
+      this.#layersOf(step.parent),
+      runs.requestMounts(step, (source) => this.#mountTree(step, source)),
+    ]);
+    return this.#limited(() =>
+      this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
+        const started = performance.now();
+        const warnings: StepWarning[] = [];
+        const { warn } = this.#environment(step, undefined, vertex, warnings);
+        const mtime = reproducibleTime(this.#session, this.#plan);
+        const work = { root, requested, mtime, signal: this.#signal, vertex, warn };
+        const { layer, log } = await runs.execute(step, work);
+        return { layer, log, warnings, duration: Math.round(performance.now() - started) };
+      }),
+    );
+  }
+
+  /** The layers of what a mount shows. What lies in a context is copied into a layer of its own, cached like any COPY. */
+  async #mountTree(step: RunStep, source: PlannedSource): Promise<TreeSource> {
+    if (source.from.kind !== "context") {
+      return { layers: await this.#layersOf(source.from), path: fromByteString(source.path) };
+    }
+    const { contextCopy } = await import("./runMounts.js");
+    const { copy, path } = contextCopy(step, source, await this.#contexts.open(source.from.name));
+    const keyed = await this.#keyer.key(copy);
+    const known = this.#lookup(keyed);
+    if (known) return { layers: [solvedOf(known).layer], path };
+    const made = await this.#compose(copy, false, `internal:mount ${step.id} ${source.from.name} ${source.path}`);
+    return { layers: [solvedOf(this.#record(keyed.key, keyed.ingredients, made)).layer], path };
+  }
+
   /** @param learn digests of context files are not known yet and learnt on the way */
-  async #compose(step: Step, learn: boolean): Promise<Composed> {
+  async #compose(step: Step, learn: boolean, id = `step:${step.id}`): Promise<Made> {
     // Inputs are solved outside the limit: a step that waits for others must not keep them from running.
     const [parent, from] = await Promise.all([
       this.#parentTree(step),
       step.kind === "copy" ? this.#fromTree(step) : undefined,
     ]);
     return this.#limited(() =>
-      this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
+      this.#session.vertex(id, step.label, async (vertex) => {
         const started = performance.now();
         const warnings: StepWarning[] = [];
         const env = { ...this.#environment(step, parent, vertex, warnings), learn };
@@ -209,7 +261,7 @@ export class Solver {
   /** As many at once as there are jobs. */
   async #limited<T>(work: () => Promise<T>): Promise<T> {
     this.#limit ??= import("p-limit").then(({ default: pLimit }) =>
-      pLimit(Math.max(1, this.#session.request.jobs ?? 2)),
+      pLimit(Math.max(1, this.#session.request.jobs ?? availableParallelism())),
     );
     const limit = await this.#limit;
     return limit(work);
@@ -228,11 +280,16 @@ export class Solver {
         return layer;
       }
       case "run":
-        throw new NacreError("INTERNAL", "a RUN step reached the solver");
+        throw new NacreError("INTERNAL", "a RUN is executed, not composed");
     }
   }
 
-  #environment(step: Step | undefined, parent: FileTree, vertex: Vertex, warnings: StepWarning[]): ComposeEnv {
+  #environment<T extends FileTree | undefined>(
+    step: Step | undefined,
+    parent: T,
+    vertex: Vertex,
+    warnings: StepWarning[],
+  ): Omit<ComposeEnv, "parent"> & { readonly parent: T } {
     const session = this.#session;
     return {
       store: session.store,

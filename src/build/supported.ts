@@ -1,20 +1,44 @@
-/** What a plan asks for and this version does not do: told before any work is done. */
-import type { CopyStep, Plan, Step } from "../plan/graph.js";
+/** What a plan asks for and does not get: told before any work is done. */
+import type { CopyStep, Plan, RunStep, Step } from "../plan/graph.js";
 import { isGit, isUrl } from "../plan/remoteSources.js";
 import { NacreError } from "../support/errors.js";
 
-/** @throws NacreError UNSUPPORTED, with the place of the first such step */
-export function checkSupported(plan: Plan): void {
+/** What a build may be allowed beyond the usual (BuildKit's entitlements). */
+export type Entitlement = "network.host" | "security.insecure";
+
+/** What a build may do. */
+export interface Permissions {
+  readonly allow: ReadonlySet<Entitlement>;
+  /** `--network` of the build. */
+  readonly network: string | undefined;
+}
+
+/** @throws NacreError UNSUPPORTED, NOT_ALLOWED with the place of the first such step */
+export function checkSupported(plan: Plan, permissions: Permissions): void {
   for (const step of plan.steps) {
-    if (step.kind === "run") {
-      throw unsupported(
-        step,
-        "RUN is not supported by this version of nacre",
-        "run the command where you can and use its result as a base image or a named context",
-      );
-    }
+    if (step.kind === "run") checkRun(step, permissions);
     if (step.kind === "copy") checkCopy(step);
   }
+}
+
+/** The network that nacre itself has is the default; only a build that was given less has something to forbid. */
+function checkRun(step: RunStep, { allow, network }: Permissions): void {
+  if (step.devices.length > 0) {
+    throw unsupported(step, "RUN --device is not supported", "bind what the step needs with --mount");
+  }
+  if (step.network === "host" && network === "none" && !allow.has("network.host")) {
+    throw notAllowed(step, "network.host", "the build has --network none");
+  }
+  if (step.security === "insecure" && !allow.has("security.insecure")) {
+    throw notAllowed(step, "security.insecure", "the step asks for all privileges of the user who builds");
+  }
+}
+
+function notAllowed(step: Step, entitlement: Entitlement, why: string): NacreError {
+  return new NacreError("NOT_ALLOWED", `${entitlement} is not allowed: ${why}`, {
+    hint: `if you trust this Dockerfile, add --allow ${entitlement}`,
+    place: step.place,
+  });
 }
 
 function checkCopy(step: CopyStep): void {

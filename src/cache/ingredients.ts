@@ -61,6 +61,21 @@ export interface KeyInputs {
   readonly sources: SourceIngredients | undefined;
   /** Set under `--reproducible`: the mtime that every entry gets. */
   readonly mtime: number | undefined;
+  /** For RUN: what it observes of the build beside the step itself. */
+  readonly run?: RunInputs | undefined;
+}
+
+/** What a RUN observes that its step does not say. */
+export interface RunInputs {
+  /** In the order of the step's mounts; see runMounts.ts. */
+  readonly mounts: readonly Json[];
+  readonly hostname: string;
+  readonly hosts: readonly { readonly name: string; readonly ip: string }[];
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  /** Bytes; undefined for the usual size. */
+  readonly shmSize: number | undefined;
+  /** What the sandbox cannot keep of files. */
+  readonly losses: readonly string[];
 }
 
 /** All ingredients of a step's key. */
@@ -91,7 +106,7 @@ function instructionOf(step: Step, inputs: KeyInputs): { readonly [key: string]:
     case "workdir":
       return workdirIngredients(step);
     case "run":
-      return runIngredients(step);
+      return runIngredients(step, inputs.run);
   }
 }
 
@@ -117,7 +132,8 @@ function workdirIngredients(step: WorkdirStep): { readonly [key: string]: Json |
   return { instruction: "workdir", path: cleanPath(toByteString(step.path)), user: normalOwner(step.user || "root") };
 }
 
-function runIngredients(step: RunStep): { readonly [key: string]: Json | undefined } {
+/** What only bounds how much a step may use (memory, time) is left out: it makes no other layer. */
+function runIngredients(step: RunStep, run: RunInputs | undefined): { readonly [key: string]: Json | undefined } {
   return {
     instruction: "run",
     args: step.args,
@@ -128,7 +144,12 @@ function runIngredients(step: RunStep): { readonly [key: string]: Json | undefin
     network: step.network,
     security: step.security,
     devices: step.devices,
-    mounts: step.mounts,
+    mounts: run?.mounts,
+    hostname: run?.hostname,
+    hosts: run?.hosts as Json | undefined,
+    ulimits: run?.ulimits as Json | undefined,
+    shmSize: run?.shmSize,
+    losses: run && run.losses.length > 0 ? run.losses : undefined,
     platform: platformOf(step.platform),
   };
 }

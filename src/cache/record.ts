@@ -15,6 +15,8 @@ export interface StepRecord {
   readonly duration: number;
   /** Warnings of the step, repeated whenever the record answers. */
   readonly warnings: readonly { readonly rule: string; readonly message: string }[];
+  /** Name of its output in the store, for RUN. */
+  readonly log?: string | undefined;
 }
 
 /** The layer of a step as the store keeps it: uncompressed, so that diffID and blob digest are the same. */
@@ -30,6 +32,7 @@ const bodySchema = v.object({
   created: v.number(),
   duration: v.number(),
   warnings: v.array(v.object({ rule: v.string(), message: v.string() })),
+  log: v.optional(v.string()),
 });
 
 /**

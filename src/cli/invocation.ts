@@ -24,6 +24,8 @@ export interface Invocation {
   readonly now: () => number;
   /** Aborted by the first Ctrl-C or SIGTERM; the reason is a NacreError CANCELLED. */
   readonly signal: AbortSignal;
+  /** While the work goes on, Ctrl-C is the affair of another program on the terminal. Absent where no signals are listened to. */
+  readonly leaveSignals?: (<T>(work: () => Promise<T>) => Promise<T>) | undefined;
 }
 
 /** Writes lines, each with its terminator. */

@@ -28,6 +28,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     env: process.env,
     now: Date.now,
     signal: watch.signal,
+    leaveSignals: watch.leaveToOthers,
   };
   try {
     const code = await runCommand(argv, invocation, pipes.brokenOff);

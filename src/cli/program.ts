@@ -41,6 +41,7 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
       names: ["build"],
       declare: async (invocation) => (await import("./commands/build.js")).buildCommand(invocation),
     },
+    { names: ["logs"], declare: async (invocation) => (await import("./commands/logs.js")).logsCommand(invocation) },
   ],
   "Images:": [
     { names: ["image"], declare: imageGroup },
@@ -52,6 +53,7 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
     { names: ["save"], declare: save },
   ],
   "Store:": [
+    { names: ["cache"], declare: async (invocation) => (await import("./commands/cache.js")).cacheCommand(invocation) },
     { names: ["info"], declare: async (invocation) => (await import("./commands/info.js")).infoCommand(invocation) },
     { names: ["check"], declare: async (invocation) => (await import("./commands/check.js")).checkCommand(invocation) },
     { names: ["prune"], declare: async (invocation) => (await import("./commands/prune.js")).pruneCommand(invocation) },

@@ -17,6 +17,8 @@ export interface SignalWatch {
   readonly signal: AbortSignal;
   /** The exit code that the signal demands (128 + its number), or undefined if none came. */
   exitCode(): number | undefined;
+  /** While the work goes on, Ctrl-C is the affair of another program on the terminal. */
+  leaveToOthers<T>(work: () => Promise<T>): Promise<T>;
   /** Stops listening. */
   close(): void;
 }
@@ -25,9 +27,11 @@ export interface SignalWatch {
 export function watchSignals(source: SignalSource): SignalWatch {
   const controller = new AbortController();
   let exitCode: number | undefined;
+  let left = false;
   const listeners = Object.entries(SIGNALS).map(([name, code]) => {
     const signal = name as NodeJS.Signals;
     const listener = (): void => {
+      if (left && name === "SIGINT") return;
       if (exitCode !== undefined) {
         close();
         source.kill(source.pid, signal);
@@ -42,5 +46,13 @@ export function watchSignals(source: SignalSource): SignalWatch {
     for (const [signal, listener] of listeners) source.off(signal, listener);
   };
   for (const [signal, listener] of listeners) source.on(signal, listener);
-  return { signal: controller.signal, exitCode: () => exitCode, close };
+  const leaveToOthers = async <T>(work: () => Promise<T>): Promise<T> => {
+    left = true;
+    try {
+      return await work();
+    } finally {
+      left = false;
+    }
+  };
+  return { signal: controller.signal, exitCode: () => exitCode, leaveToOthers, close };
 }

@@ -3,20 +3,17 @@
  * from; out comes a layer in the store with its index. No file system is unpacked: destinations, owners and
  * conflicts are decided from the trees alone, and contents stream straight into the layer's tar.
  */
-import { closeSync, rmSync } from "node:fs";
 import { excludeFilter } from "../context/exclude.js";
 import { selectSources, selectWithParents } from "../context/select.js";
-import { layerIndex } from "../image/layers.js";
 import { isNumericOwner, readAccounts, resolveOwner } from "../image/users.js";
-import { createSink } from "../layer/chunkSink.js";
+import { storeWrittenLayer } from "../image/writeLayer.js";
 import { cleanPath, type FileTree, isLearning, type TreeNode } from "../layer/fileTree.js";
-import { LayerWriter, type WrittenLayer } from "../layer/layerWriter.js";
-import { layerType } from "../oci/mediaTypes.js";
+import type { WrittenLayer } from "../layer/layerWriter.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, InlineFile, WorkdirStep } from "../plan/graph.js";
 import type { Store } from "../store/store.js";
-import { type ByteString, encodeText, fromByteString, toByteString } from "../support/bytes.js";
-import { ioError, isNacreError } from "../support/errors.js";
+import { encodeText, toByteString } from "../support/bytes.js";
+import { isNacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import { extractInto, isArchive, type UnpackedArchive, unpackArchive } from "./archive.js";
 import { type CopyRules, copyInto, copyWithParents, fileTarget, putFile } from "./copy.js";
@@ -177,46 +174,15 @@ async function writeLayerOnce(
   env: ComposeEnv,
   previous: PreviousLayer | undefined,
 ): Promise<WrittenLayer> {
-  const { store } = env;
-  const temp = store.tempFile();
-  let layer: WrittenLayer;
-  try {
-    layer = await fillLayer(out, env, previous, temp.fd);
-  } catch (error) {
-    closeSync(temp.fd);
-    rmSync(temp.path, { force: true });
-    throw ioError("STORE", `writing a layer to the store ${store.path}`, error);
-  }
-  await store.adoptBlob(temp.path, temp.fd, layer.diffId, layer.size);
-  if (layer.reservedName === undefined) store.writeIndex(layer.diffId, layer.index.encode());
-  else await indexReserved(layer, layer.reservedName, env);
-  return layer;
-}
-
-/** BuildKit writes such names as they are; whoever reads the layer takes them for whiteouts, and so does nacre. */
-async function indexReserved(layer: WrittenLayer, name: ByteString, env: ComposeEnv): Promise<void> {
-  const { diffId, size } = layer;
-  const shown = JSON.stringify(fromByteString(name));
-  env.warn("ReservedName", `${shown}: in a layer, a name that starts with .wh. means that a file is gone; exclude it`);
-  await layerIndex(env.store, { diffId, descriptor: { mediaType: layerType("none"), digest: diffId, size } });
-}
-
-async function fillLayer(
-  out: OutTree,
-  env: ComposeEnv,
-  previous: PreviousLayer | undefined,
-  fd: number,
-): Promise<WrittenLayer> {
   const { mtime, signal } = env;
   const expected = out.bytes();
-  await previous?.content.prepare();
-  const writer = new LayerWriter(createSink(fd, expected));
-  try {
-    const onProgress = (bytes: number): void => env.onProgress?.(bytes, expected);
-    await writeEntries(out, writer, { previous, mtime, signal, onProgress });
-    return await writer.finish();
-  } catch (error) {
-    await writer.abort();
-    throw error;
-  }
+  const onProgress = (bytes: number): void => env.onProgress?.(bytes, expected);
+  return storeWrittenLayer(env.store, {
+    expected,
+    warn: (rule, message) => env.warn(rule, message),
+    fill: async (writer) => {
+      await previous?.content.prepare();
+      await writeEntries(out, writer, { previous, mtime, signal, onProgress });
+    },
+  });
 }

@@ -2,7 +2,9 @@
  * File capabilities (the xattr security.capability) of context files. Node has no call for xattrs, so one run of
  * getfattr asks for all files that the stat cache does not know: 80,000 files take 0.2 s on another core.
  */
+
 import type { ByteString } from "../support/bytes.js";
+import { GetfattrReader } from "../support/getfattr.js";
 import type { DiskRoot } from "./fileSystem.js";
 import { diskPath } from "./fileSystem.js";
 
@@ -49,23 +51,14 @@ export async function readCapabilities(
   return { known: true, values };
 }
 
-/**
- * Reads getfattr's dump: `# file: NAME`, then `security.capability=0x…`. In names, backslash, newline and carriage
- * return stand as three octal digits after a backslash.
- */
+/** The capabilities that a dump of getfattr tells of, by path. @throws NacreError CONTENT_INVALID if it is no such dump */
 export function parseGetfattr(output: ByteString): Map<ByteString, ByteString> {
   const values = new Map<ByteString, ByteString>();
-  let name: ByteString | undefined;
-  for (const line of output.split("\n")) {
-    if (line.startsWith("# file: ")) {
-      name = line
-        .slice(8)
-        .replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-      continue;
-    }
-    const value = /^security\.capability=0x([0-9a-fA-F]*)$/.exec(line);
-    if (value && name !== undefined) values.set(name, Buffer.from(value[1]!, "hex").toString("latin1"));
-  }
+  const reader = new GetfattrReader((path, name, value) => {
+    if (name === CAPABILITY) values.set(path, value);
+  });
+  reader.write(Buffer.from(output, "latin1"));
+  reader.end();
   return values;
 }
 

@@ -23,6 +23,7 @@ export function runText({ command, heredocs }: RunInstruction): RunText {
     const bodies = heredocs.map(({ rawBody, name }) => `\n${rawBody}${name}`);
     return { kind: "shell", text: command.text + bodies.join("") };
   }
-  if (only.body.startsWith("#!")) return { kind: "script", name: only.name, content: only.body };
+  // BuildKit looks at the body as it stands: with `<<-`, a `#!` behind a tab makes no script.
+  if (only.rawBody.startsWith("#!")) return { kind: "script", name: only.name, content: only.body };
   return { kind: "shell", text: only.body };
 }

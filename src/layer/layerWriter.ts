@@ -14,7 +14,7 @@ import type { ContentReader } from "./fileTree.js";
 import type { LayerIndex } from "./layerIndex.js";
 import { isKept } from "./smallFiles.js";
 import { SortedIndex } from "./sortedIndex.js";
-import { meaningOf } from "./whiteout.js";
+import { meaningOf, opaquePath, whiteoutPath } from "./whiteout.js";
 
 /** A layer just made. */
 export interface WrittenLayer {
@@ -58,7 +58,24 @@ export class LayerWriter {
   add(entry: TarEntry): void {
     const start = this.#header(entry);
     this.#index.add(entry, start, this.#position);
-    if (entry.type === "file") this.#index.setDigest(EMPTY_DIGEST);
+    if (entry.type !== "file") return;
+    this.#index.setDigest(EMPTY_DIGEST);
+    if (isKept(entry.path, 0)) this.#index.keepFile(entry.path, "");
+  }
+
+  /**
+   * Says that a name of the layers below is gone; it is sorted where the name itself would stand.
+   * @param mtime of the member that says so, whole seconds since 1970
+   */
+  addWhiteout(path: ByteString, mtime: number): void {
+    const start = this.#encode(markerEntry(whiteoutPath(path), mtime));
+    this.#index.addWhiteout(path, mtime, start);
+  }
+
+  /** Says that what the layers below have in a directory is hidden: directly after the directory, before all below it. */
+  addOpaque(directory: ByteString, mtime: number): void {
+    this.#index.setOpaque(directory);
+    this.#encode(markerEntry(opaquePath(directory), mtime));
   }
 
   /**
@@ -119,8 +136,12 @@ export class LayerWriter {
 
   /** @returns where the header starts in the tar */
   #header(entry: TarEntry): number {
-    const start = this.#position;
     if (isReserved(entry.path)) this.#reservedName ??= entry.path;
+    return this.#encode(entry);
+  }
+
+  #encode(entry: TarEntry): number {
+    const start = this.#position;
     this.#reserve(HEADER_ROOM);
     if (isModest(entry)) {
       const end = encodeHeaderInto(entry, this.#chunk, this.#at);
@@ -198,6 +219,11 @@ export class LayerWriter {
 /** Written so that it costs nothing where there is no such name. */
 function isReserved(path: ByteString): boolean {
   return path.includes(".wh.") && meaningOf(path.slice(path.lastIndexOf("/") + 1)).kind !== "plain";
+}
+
+/** A member that stands for something gone: BuildKit gives it no permissions, and so no reader takes it for a file of use. */
+function markerEntry(path: ByteString, mtime: number): TarEntry {
+  return { path, type: "file", mode: 0, uid: 0, gid: 0, size: 0, mtime };
 }
 
 /** True if the entry's headers are sure to fit into HEADER_ROOM, so that they can be encoded in place. */

@@ -36,19 +36,33 @@ function impliedDirectories(index: LayerIndex): ByteString[] {
 /** The same entries at their real places. */
 function rebuild(index: LayerIndex, moved: ReadonlyMap<ByteString, ByteString>): LayerIndex {
   const builder = new IndexBuilder();
-  for (let entry = 0; entry < index.count; entry++) {
-    const path = realPath(index.path(entry), moved);
-    if (index.isOpaque(entry)) builder.add(plain(`${path}/.wh..wh..opq`), -1, -1);
-    if (index.isImplied(entry)) continue;
-    if (index.type(entry) === "whiteout") {
-      builder.add(plain(path.replace(/[^/]*$/, (name) => `.wh.${name}`)), index.headerOffset(entry), -1);
-      continue;
-    }
-    builder.add(entryOf(index, entry, path, moved), index.headerOffset(entry), index.contentOffset(entry));
-    const digest = index.type(entry) === "file" ? index.digestHex(entry) : undefined;
-    if (digest !== undefined) builder.setDigest(digest);
+  const isLink = (entry: number): boolean => index.type(entry) === "hardlink";
+  for (let entry = 0; entry < index.count; entry++) if (!isLink(entry)) rebuildEntry(index, entry, moved, builder);
+  // In the new order a link may come before the name that it leads to: links are added when all names are known.
+  for (let entry = 0; entry < index.count; entry++) if (isLink(entry)) rebuildEntry(index, entry, moved, builder);
+  for (const [path, content] of Object.entries(index.columns.extras.files)) {
+    builder.keepFile(realPath(path, moved), content);
   }
   return builder.finish(index.tarSize);
+}
+
+function rebuildEntry(
+  index: LayerIndex,
+  entry: number,
+  moved: ReadonlyMap<ByteString, ByteString>,
+  builder: IndexBuilder,
+): void {
+  const path = realPath(index.path(entry), moved);
+  if (index.isOpaque(entry)) builder.add(plain(`${path}/.wh..wh..opq`), -1, -1);
+  if (index.isImplied(entry)) return;
+  if (index.type(entry) === "whiteout") {
+    builder.add(plain(path.replace(/[^/]*$/, (name) => `.wh.${name}`)), index.headerOffset(entry), -1);
+    return;
+  }
+  const sparse = index.sparse(entry)?.map(([at, length]) => ({ at, length }));
+  builder.add(entryOf(index, entry, path, moved), index.headerOffset(entry), index.contentOffset(entry), sparse);
+  const digest = index.type(entry) === "file" ? index.digestHex(entry) : undefined;
+  if (digest !== undefined) builder.setDigest(digest);
 }
 
 function entryOf(

@@ -8,7 +8,7 @@ import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import type { TarEntry } from "../tar/entry.js";
 import { describeForDigest } from "./indexLayout.js";
-import { FLAG_IMPLIED, INDEX_TYPES, type IndexType, LayerIndex, NO_DIGEST } from "./layerIndex.js";
+import { FLAG_IMPLIED, FLAG_OPAQUE, INDEX_TYPES, type IndexType, LayerIndex, NO_DIGEST } from "./layerIndex.js";
 
 /** A directory whose entries are still coming. */
 interface OpenDirectory {
@@ -20,7 +20,7 @@ interface OpenDirectory {
   /** The directory itself, which is described once its digest is known. */
   readonly name: ByteString;
   readonly tar: TarEntry;
-  readonly flags: number;
+  flags: number;
 }
 
 const FIRST_CAPACITY = 1024;
@@ -59,11 +59,34 @@ export class SortedIndex {
     const slash = path.lastIndexOf("/");
     const parent = this.#parent(slash < 0 ? "" : path.slice(0, slash));
     const name = slash < 0 ? path : path.slice(slash + 1);
-    if (name <= parent.lastName)
-      throw new NacreError("INTERNAL", `${fromByteString(path)} is out of order in its layer`);
-    parent.lastName = name;
+    enterName(parent, name, path);
     if (entry.type === "dir") this.#openDirectory(path, name, entry, 0, headerOffset);
     else this.#addLeaf(parent, name, entry, headerOffset, contentOffset);
+  }
+
+  /**
+   * Notes that a name is removed from the layers below.
+   * @throws NacreError INTERNAL if it is out of order
+   */
+  addWhiteout(path: ByteString, mtime: number, headerOffset: number): void {
+    const slash = path.lastIndexOf("/");
+    const parent = this.#parent(slash < 0 ? "" : path.slice(0, slash));
+    const name = slash < 0 ? path : path.slice(slash + 1);
+    enterName(parent, name, path);
+    const entry: TarEntry = { path, type: "file", mode: 0, uid: 0, gid: 0, size: 0, mtime };
+    this.#append(name, entry, "whiteout", 0, headerOffset, -1);
+    parent.described.push(describeForDigest(name, "whiteout", entry, 0, 0, "", undefined, undefined));
+  }
+
+  /**
+   * Notes that what the layers below have in this directory is hidden.
+   * @throws NacreError INTERNAL if something in it was added before
+   */
+  setOpaque(path: ByteString): void {
+    const directory = this.#parent(path);
+    if (directory.lastName !== "") throw outOfOrder(path);
+    directory.flags |= FLAG_OPAQUE;
+    this.#columns.flags[directory.entry] = directory.flags;
   }
 
   /** Tells the digest (64 hex digits) of the file added last. */
@@ -76,7 +99,7 @@ export class SortedIndex {
     this.#pending = undefined;
   }
 
-  /** The file added last may get further names. */
+  /** The file, symlink, device or fifo added last may get further names. */
   share(path: ByteString): void {
     this.#shared.set(path, this.#count - 1);
   }
@@ -138,8 +161,7 @@ export class SortedIndex {
     const top = this.#open[this.#open.length - 1]!;
     const rest = path.slice(top.path === "" ? 0 : top.path.length + 1);
     const name = rest.split("/")[0]!;
-    if (name <= top.lastName) throw new NacreError("INTERNAL", `${fromByteString(path)} is out of order in its layer`);
-    top.lastName = name;
+    enterName(top, name, path);
     const here = top.path === "" ? name : `${top.path}/${name}`;
     this.#openDirectory(here, name, directoryEntry(here), FLAG_IMPLIED, -1);
     return this.#parent(path);
@@ -188,7 +210,7 @@ export class SortedIndex {
     const first = this.#shared.get(link);
     if (first === undefined)
       throw new NacreError("INTERNAL", `the first name of ${fromByteString(entry.path)} is not known`);
-    const { sizes, contentOffsets, digestSlots, modes, uids, gids, mtimes } = this.#columns;
+    const { sizes, contentOffsets, digestSlots, modes, uids, gids, mtimes, types } = this.#columns;
     const xattrs = this.#extras.xattrs[first];
     const shared = {
       ...entry,
@@ -200,12 +222,27 @@ export class SortedIndex {
       link,
       xattrs,
     };
+    const type = INDEX_TYPES[types[first]!]!;
+    if (type !== "file") {
+      this.#addNameOfSpecial(name, shared, type, first, headerOffset);
+      return;
+    }
     const slot = digestSlots[first]!;
     const digest = this.#digests.toString("hex", slot * 32, slot * 32 + 32);
     const number = this.#append(name, shared, "hardlink", 0, headerOffset, contentOffsets[first]!);
     this.#extras.links[number] = link;
     this.#columns.digestSlots[number] = this.#putDigest(digest);
     this.#takeIn(describeForDigest(name, "hardlink", shared, 0, shared.size, digest, link, undefined));
+  }
+
+  /** What has no content stands in the index under each of its names as itself. */
+  #addNameOfSpecial(name: ByteString, shared: TarEntry, type: IndexType, first: number, headerOffset: number): void {
+    const device = this.#extras.devices[first];
+    const link = this.#extras.links[first];
+    const entry = { ...shared, devMajor: device?.[0], devMinor: device?.[1] };
+    const number = this.#append(name, entry, type, 0, headerOffset, -1);
+    if (link !== undefined) this.#extras.links[number] = link;
+    this.#takeIn(describeForDigest(name, type, entry, 0, 0, "", link, device));
   }
 
   #takeIn(described: string): void {
@@ -254,6 +291,16 @@ export class SortedIndex {
     this.#digests.write(hex, slot * 32, "hex");
     return slot;
   }
+}
+
+/** Entries of a directory come in the order of their names, each once. */
+function enterName(directory: OpenDirectory, name: ByteString, path: ByteString): void {
+  if (name <= directory.lastName) throw outOfOrder(path);
+  directory.lastName = name;
+}
+
+function outOfOrder(path: ByteString): NacreError {
+  return new NacreError("INTERNAL", `${fromByteString(path)} is out of order in its layer`);
 }
 
 function directoryEntry(path: ByteString): TarEntry {

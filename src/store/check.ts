@@ -31,6 +31,7 @@ export interface CheckReport {
   readonly records: number;
   readonly lists: number;
   readonly blocks: number;
+  readonly snapshots: number;
   readonly problems: readonly CheckProblem[];
 }
 
@@ -71,6 +72,7 @@ class Check {
     const references = await this.#checkReferences(damaged);
     if (this.#repair) for (const digest of damaged) await removeIfWrong(this.#store.directory, digest);
     this.#checkDerived();
+    await this.#checkSnapshots();
     return {
       blobs: this.#count("blob"),
       bytes: this.#bytes,
@@ -79,6 +81,7 @@ class Check {
       records: this.#count("record"),
       lists: this.#count("list"),
       blocks: this.#count("block"),
+      snapshots: this.#count("snapshot"),
       problems: this.#problems,
     };
   }
@@ -180,6 +183,20 @@ class Check {
       if (isWhole(kind, name) || !fs.existsSync(path)) continue;
       this.#report(kind, name, "is damaged");
       if (this.#repair) unlinkIfThere(path);
+    }
+  }
+
+  /** Their files are not compared with their layers: a snapshot cut off by a power cut is left aside and made anew. */
+  async #checkSnapshots(): Promise<void> {
+    const { snapshots, directory } = this.#store;
+    for (const { kind, name } of this.#entries) {
+      if (kind !== "snapshot") continue;
+      const found = snapshots.read(name);
+      const base = found?.base;
+      const isSound = found && (base === undefined || snapshots.read(base) !== undefined);
+      if (isSound || !fs.existsSync(pathOf(directory, kind, name))) continue;
+      this.#report(kind, name, found ? `the snapshot ${base} that it lies on is gone` : "is damaged");
+      if (this.#repair) await snapshots.remove(name);
     }
   }
 

@@ -78,8 +78,7 @@ export class StoreDirectory {
 
   /** A new file in tmp/, for this process alone, with mode 0600. Its name tells a sweeper whose it is. */
   temp(mode = 0o600): TempFile {
-    this.assertWritable();
-    const path = this.at("tmp", `t.${ownerName(this.owner)}.${uniqueSuffix()}`);
+    const path = this.tempPath();
     for (let attempt = 0; ; attempt++) {
       try {
         return { path, fd: fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL, mode) };
@@ -87,6 +86,24 @@ export class StoreDirectory {
         if (attempt > 0 || !isMissing(error)) throw ioError("STORE", `creating ${path}`, error);
         makeDirectory(this.at("tmp"));
       }
+    }
+  }
+
+  /** A path in tmp/ where nothing is. Whatever is put there, its name tells a sweeper whose it is. */
+  tempPath(): string {
+    this.assertWritable();
+    return this.at("tmp", `t.${ownerName(this.owner)}.${uniqueSuffix()}`);
+  }
+
+  /** A new directory in tmp/, for this process alone, with mode 0700. If it is left there, a later process sweeps it. */
+  tempTree(): string {
+    const path = this.tempPath();
+    try {
+      makeDirectory(this.at("tmp"));
+      fs.mkdirSync(path, { mode: 0o700 });
+      return path;
+    } catch (error) {
+      throw ioError("STORE", `creating ${path}`, error);
     }
   }
 

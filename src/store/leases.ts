@@ -18,16 +18,23 @@ const SESSION_SPAN = 15 * 60_000;
 
 /** Protects what it names from garbage collection, in all processes, until it is released or its process ends. */
 export interface Lease {
-  /** Adds blobs, indexes and lists by digest, and records by id. A protected manifest protects all of its image. */
-  protect(digests: Iterable<Digest>, records?: Iterable<string>): void;
+  /**
+   * Adds blobs, indexes and lists by digest, records by id, directories as `snapshot:NAME` and `mount:NAME` (see
+   * {@link Store.useDirectories}). A protected manifest protects all of its image, a delta the snapshot it lies on.
+   */
+  protect(digests: Iterable<Digest>, records?: Iterable<string>, directories?: Iterable<LeasedDirectory>): void;
   /** Ends the protection. Calling it again does nothing. */
   release(): void;
 }
+
+/** A snapshot, or the directory of a cache mount, as a lease names it. */
+export type LeasedDirectory = `snapshot:${string}` | `mount:${string}`;
 
 /** What living leases name. */
 export interface Protected {
   readonly digests: ReadonlySet<Digest>;
   readonly records: ReadonlySet<string>;
+  readonly directories: ReadonlySet<LeasedDirectory>;
 }
 
 /** The leases of one opened store. */
@@ -107,17 +114,28 @@ export class Leases {
 export function readProtected(directory: StoreDirectory): Protected {
   const digests = new Set<Digest>();
   const records = new Set<string>();
-  for (const lease of liveLeases(directory)) readLease(lease, digests, records);
-  return { digests, records };
+  const directories = new Set<LeasedDirectory>();
+  for (const lease of liveLeases(directory)) readLease(lease, digests, records, directories);
+  return { digests, records, directories };
 }
 
-function readLease(lease: LeaseFile, digests: Set<Digest>, records: Set<string>): void {
+function readLease(
+  lease: LeaseFile,
+  digests: Set<Digest>,
+  records: Set<string>,
+  directories: Set<LeasedDirectory>,
+): void {
   const lines = readIfThere(lease.path)?.toString("latin1").split("\n") ?? [];
   // A line that is cut short is being written: its writer has not looked for the thing yet.
   for (const line of lines) {
     if (isDigest(line)) digests.add(line);
     else if (line.startsWith("record:")) records.add(line.slice(7));
+    else if (isLeasedDirectory(line)) directories.add(line);
   }
+}
+
+function isLeasedDirectory(line: string): line is LeasedDirectory {
+  return line.startsWith("snapshot:") || line.startsWith("mount:");
 }
 
 class LeaseHandle implements Lease {
@@ -134,9 +152,14 @@ class LeaseHandle implements Lease {
     this.#fd = this.#create();
   }
 
-  protect(digests: Iterable<Digest>, records: Iterable<string> = []): void {
+  protect(
+    digests: Iterable<Digest>,
+    records: Iterable<string> = [],
+    directories: Iterable<LeasedDirectory> = [],
+  ): void {
     if (this.#fd === undefined) return;
     const wanted = new Set<string>(digests);
+    for (const directory of directories) wanted.add(directory);
     for (const id of records) wanted.add(`record:${id}`);
     const fresh = [...wanted].filter((line) => !this.#lines.has(line));
     if (fresh.length === 0) return;

@@ -7,6 +7,7 @@ import { statIfThere } from "./files.js";
 import type { Protected } from "./leases.js";
 import { type BlobSource, reachOf } from "./reach.js";
 import type { Envelope } from "./records.js";
+import { isSnapshotName } from "./snapshots.js";
 import type { Store } from "./store.js";
 import type { EntryId } from "./tombstones.js";
 
@@ -48,7 +49,23 @@ export class NeedsFinder {
     const images = [...leased.digests].flatMap((digest) => this.#asImage(digest));
     const { blobs, diffIds } = reachOf(this.#source, images);
     const all = [...leased.digests];
-    return gather([...all, ...blobs], [...all, ...diffIds], this.#withChildren(all));
+    const needs = gather([...all, ...blobs], [...all, ...diffIds], this.#withChildren(all));
+    return { ...needs, strong: new Set([...needs.strong, ...this.#directories(leased)]) };
+  }
+
+  /** Leased directories, and what leased deltas lie on. */
+  #directories(leased: Protected): EntryId[] {
+    const needed: EntryId[] = [];
+    for (const directory of leased.directories) {
+      const [kind, name] = [directory.slice(0, directory.indexOf(":")), directory.slice(directory.indexOf(":") + 1)];
+      if (kind === "mount") needed.push(`mount.${name}`);
+      else if (isSnapshotName(name)) {
+        const base = this.#store.snapshots.read(name)?.base;
+        needed.push(`snapshot.${name}`);
+        if (base !== undefined) needed.push(`snapshot.${base}`);
+      }
+    }
+    return needed;
   }
 
   #asImage(digest: Digest): Descriptor[] {

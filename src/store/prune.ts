@@ -19,7 +19,9 @@ import {
   type Entry,
   type EntryId,
   inventory,
+  isTree,
   PRUNE_LOCK,
+  removeOrWarn,
   restore,
   undoPrune,
 } from "./tombstones.js";
@@ -90,8 +92,10 @@ export async function autoPrune(store: Store, limits: { maxBytes?: number } = {}
 }
 
 async function prune(store: Store, options: PruneOptions): Promise<PruneReport> {
-  await undoPrune(store.directory);
-  sweepTemp(store.directory, fs.readdirSync(store.directory.at("tmp")));
+  await undoPrune(store.directory, store.removeTree);
+  for (const path of sweepTemp(store.directory, fs.readdirSync(store.directory.at("tmp")))) {
+    await removeOrWarn(store.directory, path, store.removeTree);
+  }
   const { plan, finder } = survey(store, options);
   const removed = plan.removals.length > 0 ? await carryOut(store, finder, plan.removals) : [];
   const done = report({ ...plan, removals: removed }, options, store);
@@ -157,11 +161,11 @@ async function carryOut(store: Store, finder: NeedsFinder, removals: readonly Re
       const batch = removals.slice(at, at + BATCH);
       // Under the lock of index.json, no image can be named whose blobs are just being moved.
       const gone = await store.locks.withLock(INDEX_LOCK, async () => setAside(store, finder, imageNeeds(), batch));
-      for (const { id } of gone) destroy(directory, id);
+      for (const entry of gone) await destroy(directory, entry, store.removeTree);
       removed.push(...gone);
     }
   } catch (error) {
-    await undoPrune(directory);
+    await undoPrune(directory, store.removeTree);
     throw ioError("STORE", `pruning the store ${directory.path}`, error);
   } finally {
     end();
@@ -170,7 +174,13 @@ async function carryOut(store: Store, finder: NeedsFinder, removals: readonly Re
 }
 
 function setAside(store: Store, finder: NeedsFinder, referenced: Needs, batch: readonly Removal[]): Removal[] {
-  const moved = batch.filter((one) => !referenced.strong.has(one.id) && bury(store.directory, one));
+  // A directory in use cannot be taken away even for a moment: whoever uses one waits for this lock (useDirectories).
+  const inUse = batch.some(({ kind }) => isTree(kind))
+    ? finder.ofLeases(readProtected(store.directory)).strong
+    : new Set<EntryId>();
+  const moved = batch.filter(
+    (one) => !referenced.strong.has(one.id) && !inUse.has(one.id) && bury(store.directory, one),
+  );
   // Read after moving: whoever still saw a thing in its place had written its lease before.
   const leased = readProtected(store.directory);
   const needed = finder.ofLeases(leased);

@@ -6,11 +6,11 @@ import type { Entry, EntryId, Kind } from "./tombstones.js";
 export type RemovalReason =
   /** No reference, record or lease needs it. */
   | "unreferenced"
-  /** A record that can never answer: damaged, or a blob that it needs is gone. */
+  /** A record that can never answer, or a snapshot that can never be used: damaged, or what it needs is gone. */
   | "unusable"
-  /** A cache that is made again when it is needed: compressed blocks, stat caches, uncompressed companions. */
+  /** A cache that is made again when it is needed: compressed blocks, stat caches, uncompressed companions, snapshots. */
   | "regenerable"
-  /** A record that was not used for the longest time. */
+  /** A record, or what a cache mount keeps, that was not used for the longest time. */
   | "least recently used"
   /** Needed only by records that go. */
   | "its records were removed";
@@ -93,17 +93,21 @@ class Decision {
   removeUnneeded(): void {
     for (const entry of this.#input.unusable) this.#remove(entry, "unusable");
     for (const entry of [...this.#left.values()]) {
-      if (entry.kind === "record" || entry.kind === "block" || entry.kind === "stat" || this.#isNeeded(entry.id))
-        continue;
+      if (entry.unusable && !this.#isNeeded(entry.id)) this.#remove(entry, "unusable");
+    }
+    for (const entry of [...this.#left.values()]) {
+      if (UNNEEDED_KINDS.has(entry.kind) || this.#isNeeded(entry.id)) continue;
       if (entry.used < this.#input.unreferencedBefore) this.#remove(entry, "unreferenced");
     }
   }
 
   removeRegenerable(): void {
-    const candidates = [...this.#left.values()].filter(
+    const all = [...this.#left.values()];
+    const snapshots = all.filter((entry) => entry.kind === "snapshot" && !this.#isNeeded(entry.id));
+    const others = all.filter(
       (entry) => entry.kind === "block" || entry.kind === "stat" || this.#isCompanion(entry.id),
     );
-    for (const entry of byUse(candidates)) {
+    for (const entry of byUse([...others, ...afterDeltas(snapshots)])) {
       if (!this.#mayRemove(entry)) return;
       this.#remove(entry, "regenerable");
     }
@@ -112,10 +116,12 @@ class Decision {
   removeRecords(): void {
     const candidates = this.#input.records.filter((record) => !record.leased);
     const byEntry = new Map(candidates.map((record) => [record.entry.id, record]));
-    for (const entry of byUse(candidates.map((record) => record.entry))) {
+    const mounts = [...this.#left.values()].filter((entry) => entry.kind === "mount" && !this.#isNeeded(entry.id));
+    for (const entry of byUse([...mounts, ...candidates.map((record) => record.entry)])) {
       if (!this.#mayRemove(entry)) return;
       this.#remove(entry, "least recently used");
-      this.#release(byEntry.get(entry.id)!.needs);
+      const needs = byEntry.get(entry.id)?.needs;
+      if (needs) this.#release(needs);
     }
   }
 
@@ -157,6 +163,21 @@ class Decision {
     for (const id of needs.strong) this.#strong.set(id, (this.#strong.get(id) ?? 0) + by);
     for (const id of needs.weak) this.#weak.set(id, (this.#weak.get(id) ?? 0) + by);
   }
+}
+
+/** Kinds that nobody refers to: they go by their last use, or when they cannot be used. */
+const UNNEEDED_KINDS: ReadonlySet<Kind> = new Set<Kind>(["record", "block", "stat", "snapshot", "mount"]);
+
+/** A snapshot is used whenever a delta on it is, and, where both were used at one time, goes after it. */
+function afterDeltas(snapshots: readonly Entry[]): Entry[] {
+  const used = new Map<EntryId, number>();
+  for (const { base, used: time } of snapshots) {
+    if (base !== undefined) used.set(base, Math.max(time, used.get(base) ?? 0));
+  }
+  return snapshots.map((entry) => {
+    const onIt = used.get(entry.id);
+    return onIt === undefined || onIt < entry.used ? entry : { ...entry, used: onIt + 1e-3 };
+  });
 }
 
 function byUse(entries: readonly Entry[]): Entry[] {

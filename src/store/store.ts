@@ -14,13 +14,15 @@ import { Blobs, type BlobWriter, type DigestAndSize } from "./blobs.js";
 import { StoreDirectory, type TempFile } from "./directory.js";
 import { type LayerBlob, Layers } from "./layers.js";
 import { assertWritableStore, createStore, isStore } from "./layout.js";
-import { type Lease, Leases } from "./leases.js";
+import { type Lease, type LeasedDirectory, Leases } from "./leases.js";
 import { Blocks, type List, Lists } from "./lists.js";
 import { Locks } from "./locks.js";
 import type { Flaw } from "./reach.js";
 import { type NewRecord, Records, type StoredRecord } from "./records.js";
-import { type NamedDescriptor, References } from "./references.js";
-import { hasDeadPrune, sweepTemp } from "./sweep.js";
+import { INDEX_LOCK, type NamedDescriptor, References } from "./references.js";
+import { type RemoveTree, removeTree } from "./removeTree.js";
+import { SnapshotDirectories } from "./snapshots.js";
+import { hasDeadPrune, isPruneAnnounced, sweepTemp } from "./sweep.js";
 import { PRUNE_LOCK, undoPrune } from "./tombstones.js";
 import { type Marker, markersAmong, namesInTmp, settle, verifyAfterBoot } from "./unsynced.js";
 
@@ -49,6 +51,8 @@ export interface StoreOptions {
   readonly now?: (() => number) | undefined;
   /** The flock program. Default: `flock` on PATH. */
   readonly lockHelper?: string | undefined;
+  /** Removes directories that may hold files of other owners. Default: as this process is allowed to. */
+  readonly removeTree?: RemoveTree | undefined;
 }
 
 /** An opened store. Close it: until then what it has leased stays leased. */
@@ -63,11 +67,13 @@ export class Store {
   readonly records: Records;
   readonly references: References;
   readonly locks: Locks;
+  readonly snapshots: SnapshotDirectories;
+  readonly removeTree: RemoveTree;
   readonly #leases: Leases;
   readonly #background = new Set<Promise<void>>();
   readonly #settleTimer: NodeJS.Timeout | undefined;
 
-  private constructor(directory: StoreDirectory, lockHelper: string | undefined) {
+  private constructor(directory: StoreDirectory, options: StoreOptions) {
     this.path = directory.path;
     this.directory = directory;
     this.#leases = new Leases(directory);
@@ -78,7 +84,9 @@ export class Store {
     this.lists = new Lists(directory);
     this.blocks = new Blocks(directory);
     this.records = new Records(directory, this.blobs, protect);
-    this.locks = new Locks(directory, lockHelper);
+    this.locks = new Locks(directory, options.lockHelper);
+    this.removeTree = options.removeTree ?? removeTree;
+    this.snapshots = new SnapshotDirectories(directory, this.removeTree);
     this.references = new References(directory, this.blobs, this.locks);
     if (!directory.readOnly) {
       this.#settleTimer = setInterval(() => this.#settleOwn(), SETTLE_INTERVAL).unref();
@@ -100,7 +108,7 @@ export class Store {
       createStore(root);
     } else if (!readOnly) assertWritableStore(root);
     const directory = new StoreDirectory(root, readOnly, options.warn ?? (() => {}), options.now ?? Date.now);
-    const store = new Store(directory, options.lockHelper);
+    const store = new Store(directory, options);
     if (!readOnly) await store.#tidy();
     return store;
   }
@@ -294,6 +302,17 @@ export class Store {
     return this.#leases.acquire();
   }
 
+  /**
+   * Takes snapshots and directories of cache mounts into use. Look for them afterwards: those that are there then stay
+   * where they are until the lease ends.
+   */
+  async useDirectories(lease: Lease, directories: Iterable<LeasedDirectory>): Promise<void> {
+    lease.protect([], [], directories);
+    // Garbage collection that began before it could see the lease may be taking them away just now.
+    if (this.directory.readOnly || !isPruneAnnounced(namesInTmp(this.directory))) return;
+    await this.locks.withLock(INDEX_LOCK, async () => {});
+  }
+
   /** Runs the work under a lock between processes; not re-entrant. @param name letters, digits, `-` */
   withLock<T>(name: string, work: () => Promise<T>): Promise<T> {
     return this.locks.withLock(name, work);
@@ -303,13 +322,21 @@ export class Store {
   async #tidy(): Promise<void> {
     const names = namesInTmp(this.directory);
     if (names.length === 0) return;
-    sweepTemp(this.directory, names);
+    const trees = sweepTemp(this.directory, names);
+    if (trees.length > 0) this.#inBackground(this.#removeTrees(trees));
     const markers = markersAmong(this.directory, names);
     const here = markers.filter((marker) => marker.boot === this.directory.owner.boot);
     const elsewhere = markers.filter((marker) => marker.boot !== this.directory.owner.boot);
-    if (hasDeadPrune(this.directory, names)) await this.locks.tryWithLock(PRUNE_LOCK, () => undoPrune(this.directory));
+    if (hasDeadPrune(this.directory, names)) {
+      await this.locks.tryWithLock(PRUNE_LOCK, () => undoPrune(this.directory, this.removeTree));
+    }
     if (elsewhere.length > 0) await this.#recover();
     if (here.length > 0) this.#inBackground(settle(this.directory, here));
+  }
+
+  /** What cannot be removed now is tried again, and told of, by garbage collection. */
+  async #removeTrees(paths: readonly string[]): Promise<void> {
+    for (const path of paths) await this.removeTree(path).catch(() => {});
   }
 
   /** After an unclean boot: nothing may be trusted before what was not known to be on disk has been verified. */

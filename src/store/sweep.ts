@@ -10,8 +10,13 @@ export interface LeaseFile {
   readonly owner: Owner;
 }
 
-/** Removes temporary files whose maker is gone. @param names the names in tmp/ */
-export function sweepTemp(directory: StoreDirectory, names: readonly string[]): void {
+/**
+ * Removes temporary files whose maker is gone.
+ * @param names the names in tmp/
+ * @returns paths of temporary directories whose maker is gone: they take longer to remove
+ */
+export function sweepTemp(directory: StoreDirectory, names: readonly string[]): string[] {
+  const trees: string[] = [];
   let live: Set<string> | undefined;
   for (const name of names) {
     const owner = tempOwner(name);
@@ -21,8 +26,16 @@ export function sweepTemp(directory: StoreDirectory, names: readonly string[]): 
     if (!stat || isAlive(owner, directory.owner, stat.mtimeMs, directory.now())) continue;
     // A file may lie untouched for long while its maker, which we cannot look up, still keeps a lease fresh.
     live ??= new Set(liveLeases(directory).map((lease) => ownerName(lease.owner)));
-    if (!live.has(ownerName(owner)) || livenessOf(owner, directory.owner) === "dead") unlinkIfThere(path);
+    if (live.has(ownerName(owner)) && livenessOf(owner, directory.owner) !== "dead") continue;
+    if (stat.isDirectory()) trees.push(path);
+    else unlinkIfThere(path);
   }
+  return trees;
+}
+
+/** True if garbage collection is going on, in this process or another. @param names the names in tmp/ */
+export function isPruneAnnounced(names: readonly string[]): boolean {
+  return names.some((name) => name.startsWith("p."));
 }
 
 /** The leases of processes that live, removing those of the dead (unless the store is only read). */
@@ -48,7 +61,7 @@ export function hasDeadPrune(directory: StoreDirectory, names: readonly string[]
   });
 }
 
-/** `t.OWNER.SUFFIX`: a file being written. */
+/** `t.OWNER.SUFFIX`: a file being written, or a directory being filled. */
 function tempOwner(name: string): Owner | undefined {
   const match = /^t\.([0-9a-f-]+)\.[0-9a-f]+$/.exec(name);
   return match ? parseOwner(match[1]!) : undefined;

@@ -5,28 +5,38 @@
 import * as fs from "node:fs";
 import { errnoOf } from "../support/errors.js";
 import { type StoreDirectory, sizeOnDisk } from "./directory.js";
-import { namesIn, renameIfThere, statIfThere, unlinkIfThere } from "./files.js";
+import { isMissing, namesIn, renameIfThere, statIfThere, unlinkIfThere } from "./files.js";
 import { ownerName, uniqueSuffix } from "./owner.js";
+import type { RemoveTree } from "./removeTree.js";
+import { isSnapshotName, SnapshotDirectories } from "./snapshots.js";
+import { bytesBelow } from "./treeSize.js";
 
 /** The lock that one garbage collection at a time holds. */
 export const PRUNE_LOCK = "prune";
 
-/** What garbage collection tells apart. `notes`: the list of a layer's blobs, beside its index. */
-export type Kind = "blob" | "index" | "notes" | "list" | "block" | "stat" | "record";
+/**
+ * What garbage collection tells apart. `notes`: the list of a layer's blobs, beside its index. Two are directories:
+ * `snapshot`, and `mount`, what cache mounts of RUN keep.
+ */
+export type Kind = "blob" | "index" | "notes" | "list" | "block" | "stat" | "record" | "snapshot" | "mount";
 
 /** `KIND.NAME`: identifies an entry of the store, and names its tombstone. */
 export type EntryId = `${Kind}.${string}`;
 
-/** A file of the store. */
+/** A file of the store, or one of its directories that is kept or removed as a whole. */
 export interface Entry {
   readonly id: EntryId;
   readonly kind: Kind;
-  /** Hex digits, for records the file's name. */
+  /** Hex digits, for records and snapshots the name in their directory. */
   readonly name: string;
   /** Bytes on disk. */
   readonly bytes: number;
   /** Milliseconds since 1970: last use where it is noted, else when it was written. */
   readonly used: number;
+  /** Of a snapshot: the one that it cannot do without. */
+  readonly base?: EntryId | undefined;
+  /** A snapshot that can never be used: damaged, cut off by a power cut, or without its base. */
+  readonly unusable?: boolean | undefined;
 }
 
 /** Where an entry lies while it is in use. */
@@ -46,10 +56,19 @@ export function pathOf(directory: StoreDirectory, kind: Kind, name: string): str
       return directory.at("blocks", name.slice(0, 2), name);
     case "record":
       return directory.at("records", name.slice(0, 2), name);
+    case "snapshot":
+      return directory.at("snapshots", name);
+    case "mount":
+      return directory.at("mounts", name);
   }
 }
 
-/** Everything of the store that garbage collection may remove, by id. Files that are none of these are left out. */
+/** True for the kinds that are directories. */
+export function isTree(kind: Kind): kind is "snapshot" | "mount" {
+  return kind === "snapshot" || kind === "mount";
+}
+
+/** Everything of the store that garbage collection may remove, by id. What is none of these is left out. */
 export function inventory(directory: StoreDirectory): Map<EntryId, Entry> {
   const entries = new Map<EntryId, Entry>();
   const add = (kind: Kind, name: string) => {
@@ -74,7 +93,44 @@ export function inventory(directory: StoreDirectory): Map<EntryId, Entry> {
       for (const name of namesIn(directory.at(parent, shard))) if (name.startsWith(shard)) add(kind, name);
     }
   }
+  for (const entry of [...snapshotEntries(directory), ...mountEntries(directory)]) entries.set(entry.id, entry);
   return entries;
+}
+
+function snapshotEntries(directory: StoreDirectory): Entry[] {
+  const snapshots = new SnapshotDirectories(directory, async () => {});
+  const entries = new Map<string, Entry>();
+  for (const name of snapshots.names()) {
+    const found = snapshots.read(name);
+    const used = lastUse(pathOf(directory, "snapshot", name));
+    if (used === undefined) continue;
+    const base: EntryId | undefined = found?.base === undefined ? undefined : `snapshot.${found.base}`;
+    const unusable = snapshots.find(name) === undefined;
+    entries.set(name, {
+      id: `snapshot.${name}`,
+      kind: "snapshot",
+      name,
+      bytes: found?.bytes ?? 0,
+      used,
+      base,
+      unusable,
+    });
+  }
+  return [...entries.values()];
+}
+
+function mountEntries(directory: StoreDirectory): Entry[] {
+  return namesIn(directory.at("mounts")).flatMap((name) => {
+    const path = pathOf(directory, "mount", name);
+    const used = isHex64(name) ? lastUse(path) : undefined;
+    return used === undefined ? [] : [{ id: `mount.${name}`, kind: "mount", name, bytes: bytesBelow(path), used }];
+  });
+}
+
+/** When a directory of the store was used last; undefined if there is none. */
+function lastUse(path: string): number | undefined {
+  const stat = statIfThere(path);
+  return stat?.isDirectory() ? (statIfThere(`${path}/meta`) ?? stat).mtimeMs : undefined;
 }
 
 /** Moves an entry aside. @returns false if it was gone already */
@@ -82,14 +138,39 @@ export function bury(directory: StoreDirectory, entry: Pick<Entry, "id" | "kind"
   return renameIfThere(pathOf(directory, entry.kind, entry.name), directory.at("tombstones", entry.id));
 }
 
-/** Puts an entry back. */
-export function restore(directory: StoreDirectory, entry: Pick<Entry, "id" | "kind" | "name">): void {
-  renameIfThere(directory.at("tombstones", entry.id), pathOf(directory, entry.kind, entry.name));
+/** Puts an entry back. A directory that has been made anew meanwhile stays; the old one is left to {@link destroy}. */
+export function restore(directory: StoreDirectory, entry: Pick<Entry, "id" | "kind" | "name">): boolean {
+  try {
+    return renameIfThere(directory.at("tombstones", entry.id), pathOf(directory, entry.kind, entry.name));
+  } catch (error) {
+    if (isTree(entry.kind) && ["ENOTEMPTY", "EEXIST"].includes(errnoOf(error) ?? "")) return false;
+    throw error;
+  }
 }
 
-/** Deletes an entry that was moved aside. */
-export function destroy(directory: StoreDirectory, id: EntryId): void {
-  unlinkIfThere(directory.at("tombstones", id));
+/**
+ * Deletes an entry that was moved aside. A directory gets a temporary name first: one that is half removed must never be
+ * put back.
+ */
+export async function destroy(
+  directory: StoreDirectory,
+  entry: Pick<Entry, "id" | "kind">,
+  removeTree: RemoveTree,
+): Promise<void> {
+  const path = directory.at("tombstones", entry.id);
+  if (!isTree(entry.kind)) {
+    unlinkIfThere(path);
+    return;
+  }
+  const aside = directory.tempPath();
+  if (renameIfThere(path, aside)) await removeOrWarn(directory, aside, removeTree);
+}
+
+/** Removes a directory, or says that it could not be removed; whatever runs next tries again. */
+export async function removeOrWarn(directory: StoreDirectory, path: string, removeTree: RemoveTree): Promise<void> {
+  await removeTree(path).catch((error: unknown) => {
+    if (!isMissing(error)) directory.warn(`the directory ${path} could not be removed: ${String(error)}`);
+  });
 }
 
 /** Notes in tmp/ that tombstones may exist, so that a later process knows if this one is killed. @returns what ends it */
@@ -105,10 +186,12 @@ export function announcePrune(directory: StoreDirectory): () => void {
 }
 
 /** Puts back all that a killed garbage collection had moved aside. Hold {@link PRUNE_LOCK}. */
-export async function undoPrune(directory: StoreDirectory): Promise<void> {
+export async function undoPrune(directory: StoreDirectory, removeTree: RemoveTree): Promise<void> {
   for (const id of namesIn(directory.at("tombstones"))) {
     const entry = parseId(id);
-    if (entry) restore(directory, entry);
+    if (entry) {
+      if (!restore(directory, entry) && isTree(entry.kind)) await destroy(directory, entry, removeTree);
+    }
     // Anything else is a damaged blob that was being removed.
     else unlinkIfThere(directory.at("tombstones", id));
   }
@@ -117,8 +200,11 @@ export async function undoPrune(directory: StoreDirectory): Promise<void> {
 
 /** Reads an id back. */
 export function parseId(id: string): Pick<Entry, "id" | "kind" | "name"> | undefined {
-  const match = /^(blob|index|notes|list|block|stat|record)\.([0-9a-f.]+)$/.exec(id);
-  return match ? { id: id as EntryId, kind: match[1] as Kind, name: match[2]! } : undefined;
+  const match = /^(blob|index|notes|list|block|stat|record|mount)\.([0-9a-f.]+)$|^(snapshot)\.(.+)$/.exec(id);
+  if (!match) return undefined;
+  const [kind, name] = [(match[1] ?? match[3]) as Kind, (match[2] ?? match[4])!];
+  if (isTree(kind) && !(kind === "snapshot" ? isSnapshotName(name) : isHex64(name))) return undefined;
+  return { id: id as EntryId, kind, name };
 }
 
 function isHex64(name: string): boolean {

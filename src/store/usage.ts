@@ -1,11 +1,12 @@
 /** How much room a store takes, by kind of content. */
 import * as fs from "node:fs";
 import { digestOfHex } from "../oci/digest.js";
+import { errnoOf } from "../support/errors.js";
 import { sizeOnDisk } from "./directory.js";
 import { isMissing } from "./files.js";
 import { NeedsFinder } from "./needs.js";
 import type { Store } from "./store.js";
-import { inventory } from "./tombstones.js";
+import { inventory, isTree } from "./tombstones.js";
 
 /** A number of files and their bytes on disk. */
 export interface Amount {
@@ -24,6 +25,10 @@ export interface StoreUsage {
   readonly lists: Amount;
   readonly blocks: Amount;
   readonly statCaches: Amount;
+  /** Directories made of layers; each counts as one. */
+  readonly snapshots: Amount;
+  /** What cache mounts of RUN keep; each counts as one. */
+  readonly mounts: Amount;
   /** tmp/ and tombstones/: work going on, and leftovers. */
   readonly temporary: Amount;
   /** Everything else: logs, leases, index.json and the like. */
@@ -45,6 +50,8 @@ export function storeUsage(store: Store): StoreUsage {
     lists: none(),
     blocks: none(),
     statCaches: none(),
+    snapshots: none(),
+    mounts: none(),
     temporary: none(),
     other: none(),
     total: none(),
@@ -54,12 +61,15 @@ export function storeUsage(store: Store): StoreUsage {
   const entries = inventory(store.directory);
   let known = 0;
   for (const { id, kind, name, bytes } of entries.values()) {
+    // What they hold is not walked through: how big it is stands in them.
+    if (isTree(kind)) add(tallies.total, 1, bytes);
     const isCompanion = kind === "blob" && store.layerBlobs(digestOfHex(name)).length > 1 && !needed.strong.has(id);
     add(tallies[isCompanion ? "companions" : KIND_TALLY[kind]], 1, bytes);
     if (needed.strong.has(id)) add(tallies.images, 1, bytes);
     known += bytes;
   }
-  walk(store.path, (bytes) => add(tallies.total, 1, bytes));
+  const trees = new Set(["snapshots", "mounts"].map((name) => store.directory.at(name)));
+  walk(store.path, (bytes) => add(tallies.total, 1, bytes), trees);
   for (const name of ["tmp", "tombstones"]) walk(store.directory.at(name), (bytes) => add(tallies.temporary, 1, bytes));
   tallies.other.count = tallies.total.count - entries.size - tallies.temporary.count;
   tallies.other.bytes = tallies.total.bytes - known - tallies.temporary.bytes;
@@ -74,6 +84,8 @@ const KIND_TALLY = {
   list: "lists",
   block: "blocks",
   stat: "statCaches",
+  snapshot: "snapshots",
+  mount: "mounts",
 } as const;
 
 function none(): Tally {
@@ -86,11 +98,12 @@ function add(tally: Tally, count: number, bytes: number): void {
 }
 
 /** Calls back for every file below a directory; what vanishes meanwhile does not count. */
-function walk(directory: string, onFile: (bytes: number) => void): void {
+function walk(directory: string, onFile: (bytes: number) => void, skip: ReadonlySet<string> = new Set()): void {
   for (const entry of entriesIn(directory)) {
     const path = `${directory}/${entry.name}`;
-    if (entry.isDirectory()) walk(path, onFile);
-    else onFile(sizeOnDisk(fs.lstatSync(path, { throwIfNoEntry: false })?.size ?? 0));
+    if (skip.has(path)) continue;
+    if (entry.isDirectory()) walk(path, onFile, skip);
+    else onFile(sizeOnDisk(sizeOf(path)));
   }
 }
 
@@ -98,7 +111,17 @@ function entriesIn(directory: string): fs.Dirent[] {
   try {
     return fs.readdirSync(directory, { withFileTypes: true });
   } catch (error) {
-    if (isMissing(error)) return [];
+    // What is being removed may be deep, or another user's.
+    if (isMissing(error) || ["ENAMETOOLONG", "EACCES"].includes(errnoOf(error) ?? "")) return [];
+    throw error;
+  }
+}
+
+function sizeOf(path: string): number {
+  try {
+    return fs.lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  } catch (error) {
+    if (["ENAMETOOLONG", "EACCES"].includes(errnoOf(error) ?? "")) return 0;
     throw error;
   }
 }

@@ -50,6 +50,14 @@ export type ErrorCode =
   | "USER_NOT_FOUND"
   /** A program that is needed is not installed. */
   | "TOOL_MISSING"
+  /** The command of a RUN ended with a failure, or could not be started. */
+  | "RUN_FAILED"
+  /** The isolation level that was asked for, or any at all, does not work here. */
+  | "ISOLATION"
+  /** The Dockerfile asks for more than the build was allowed (`--allow`). */
+  | "NOT_ALLOWED"
+  /** A `--mount` of RUN cannot be made: its source, its target or its secret. */
+  | "MOUNT"
   /** Stopped by a signal. */
   | "CANCELLED"
   /** A bug in nacre. */

@@ -75,6 +75,16 @@ export function parseSize(text: string): number {
   });
 }
 
+/**
+ * Reads an amount of memory, whose units are binary whether or not they say so (docker's `--memory`, `--shm-size`: `64m`
+ * is 64 MiB).
+ * @returns whole bytes
+ * @throws NacreError USAGE
+ */
+export function parseMemory(text: string): number {
+  return parseSize(text.trim().replace(/([kmgtp])i?b?$/i, "$1i"));
+}
+
 const DURATION_FACTORS: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,

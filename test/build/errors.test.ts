@@ -83,9 +83,14 @@ describe("a build that cannot succeed says what, where and what to do", () => {
     ],
     ["a malformed base name", "FROM UPPER\n", { code: "PLAN_INVALID", line: 1, message: /UPPER/ }],
     [
-      "RUN, as long as it is not supported",
-      "FROM scratch\nCOPY f /\nRUN true\n",
-      { code: "UNSUPPORTED", line: 3, message: /RUN is not supported/ },
+      "RUN --device",
+      "FROM scratch\nCOPY f /\nRUN --device=vendor.example/x=y true\n",
+      { code: "UNSUPPORTED", line: 3, message: /--device/ },
+    ],
+    [
+      "RUN that wants all privileges",
+      "FROM scratch\nCOPY f /\nRUN --security=insecure true\n",
+      { code: "NOT_ALLOWED", line: 3, message: /security.insecure is not allowed/ },
     ],
     [
       "ADD of a URL",

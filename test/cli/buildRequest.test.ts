@@ -2,6 +2,7 @@ import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { type BuildOptions, makeBuildRequest } from "../../src/cli/commands/buildRequest.js";
 import type { BuildRequest } from "../../src/index.js";
+import type { NacreError } from "../../src/support/errors.js";
 import { rejectionOf } from "./errors.js";
 
 const stream = new PassThrough();
@@ -26,6 +27,9 @@ describe("the request of nacre build", () => {
       annotations: {},
       noCache: false,
       noCacheFilter: [],
+      allow: [],
+      hosts: [],
+      limits: { ulimits: [] },
       outputs: [],
       reproducible: false,
     });
@@ -45,6 +49,21 @@ describe("the request of nacre build", () => {
     ["--no-cache", { cache: false }, { noCache: true }],
     ["--no-cache-filter", { cacheFilter: ["a,b", "c"] }, { noCacheFilter: ["a", "b", "c"] }],
     ["--network", { network: "none" }, { network: "none" }],
+    ["--isolation", { isolation: "chroot" }, { isolation: "chroot" }],
+    ["--allow", { allow: ["network.host,security.insecure"] }, { allow: ["network.host", "security.insecure"] }],
+    ["--add-host", { addHost: ["db:10.0.0.5", "v6=[::1]"] }, { hosts: hosts("db", "10.0.0.5", "v6", "::1") }],
+    ["--shm-size, in binary units as docker has them", { shmSize: "64m" }, { shmSize: 64 << 20 }],
+    ["--memory", { memory: "1.5g" }, { limits: { memory: 1.5 * 2 ** 30 } }],
+    ["--memory-swap", { memorySwap: "-1" }, { limits: { memorySwap: -1 } }],
+    ["--cpus", { cpus: "1.5" }, { limits: { cpus: 1.5 } }],
+    ["docker's quota and period", { cpuQuota: "50000", cpuPeriod: "200000" }, { limits: { cpus: 0.25 } }],
+    ["--cpuset-cpus", { cpusetCpus: "0-2,4" }, { limits: { cpusetCpus: "0-2,4" } }],
+    ["--pids-limit", { pidsLimit: "64" }, { limits: { pids: 64 } }],
+    ["--step-timeout", { stepTimeout: "1m30s" }, { limits: { timeout: 90_000 } }],
+    ["--step-timeout in seconds", { stepTimeout: "90" }, { limits: { timeout: 90_000 } }],
+    ["--ulimit", { ulimit: ["nofile=1:2", "core=unlimited"] }, { limits: { ulimits: ulimits() } }],
+    ["--secret", { secret: ["id=a,src=b"] }, { secrets: ["id=a,src=b"] }],
+    ["--ssh", { ssh: ["default"] }, { ssh: ["default"] }],
     ["--iidfile", { iidfile: "id" }, { iidFile: "id" }],
     ["--metadata-file", { metadataFile: "m.json" }, { metadataFile: "m.json" }],
     ["--reproducible", { reproducible: true }, { reproducible: true }],
@@ -123,5 +142,43 @@ describe("the request of nacre build", () => {
     const error = await rejectionOf(() => makeBuildRequest(context, {}, sources));
     expect(error.code).toBe("USAGE");
     expect(error.message).toContain(part);
+  });
+});
+
+function hosts(...words: readonly string[]): { name: string; ip: string }[] {
+  return words.flatMap((name, i) => (i % 2 === 0 ? [{ name, ip: words[i + 1]! }] : []));
+}
+
+function ulimits(): { name: string; soft: number; hard: number }[] {
+  return [
+    { name: "nofile", soft: 1, hard: 2 },
+    { name: "core", soft: -1, hard: -1 },
+  ];
+}
+
+describe("values of RUN's flags that are wrong", () => {
+  test.each<[BuildOptions, string]>([
+    [{ isolation: "docker" }, "--isolation"],
+    [{ allow: ["network.hots"] }, "did you mean network.host?"],
+    [{ addHost: ["db"] }, "name:address"],
+    [{ addHost: ["db:not an address"] }, "name:address"],
+    [{ ulimit: ["nofiles=1"] }, "did you mean nofile?"],
+    [{ ulimit: ["nofile=3:2"] }, "soft limit is above"],
+    [{ ulimit: ["nofile=-1:2"] }, "soft limit is above"],
+    [{ shmSize: "0" }, "no room"],
+    [{ cpus: "0" }, "number of processors"],
+    [{ cpus: "1", cpuQuota: "1000" }, "say the same"],
+    [{ cpusetCpus: "a" }, "list of processors"],
+    [{ cpuShares: "1" }, "from 2 to 262144"],
+    [{ pidsLimit: "none" }, "from 1"],
+    [{ stepTimeout: "soon" }, "not a duration"],
+    [{ stepTimeout: "0s" }, "leaves no time"],
+  ])("%j is refused", async (options, words) => {
+    const error = await make(options).then(
+      () => undefined,
+      (failure: unknown) => failure,
+    );
+    expect(error).toMatchObject({ code: "USAGE" });
+    expect(`${(error as NacreError).message} ${(error as NacreError).hint}`).toContain(words);
   });
 });

@@ -30,8 +30,8 @@ describe("flags of docker build that are not executed", () => {
     [{ attest: ["type=sbom"] }, "--attest is not available"],
     [{ call: ["check"] }, "--call is not available"],
     [{ push: true }, "--push is not available"],
-    [{ secret: ["id=x"] }, "--secret is not available"],
-    [{ addHost: ["a:1"] }, "--add-host is not available"],
+    [{ securityOpt: ["seccomp=x"] }, "--security-opt is not available"],
+    [{ cgroupParent: "x" }, "--cgroup-parent is not available"],
     [{ cacheTo: ["x"] }, "--cache-to is not available"],
   ])("%j is refused with a reason", (options, message) => {
     const error = errorOf(() => answerForeignFlags(options));
@@ -41,8 +41,8 @@ describe("flags of docker build that are not executed", () => {
   });
 
   test("flags without which the result is right are noted, by the name that was typed", () => {
-    const notes = answerForeignFlags({ pull: true, cacheFrom: ["a"], cpuShares: ["2"], rm: true });
-    expect(notes.map((text) => text.split(":")[0])).toEqual(["--cache-from", "--cpu-shares", "--pull", "--rm"]);
+    const notes = answerForeignFlags({ pull: true, cacheFrom: ["a"], cpusetMems: "0", rm: true });
+    expect(notes.map((text) => text.split(":")[0])).toEqual(["--cache-from", "--cpuset-mems", "--pull", "--rm"]);
   });
 });
 

@@ -8,6 +8,7 @@ beside the context). Header lines:
   flag: --X=Y       any other option of the command   differs: REASON   an intended difference: what Docker did is
   context: NAME=DIR a named context; DIR lies beside                    recorded, but not demanded of nacre
                     the context, or is oci-layout://base:TAG           (the case then only has to build or to fail)
+                                                      secret: ID=VALUE  a secret that RUN may ask for
   fail: TEXT        the build fails, and Docker says TEXT
   says: TEXT        nacre's output has TEXT           place: FILE:LINE  where nacre must place the error
                                                       (default: where Docker places it)
@@ -15,6 +16,8 @@ beside the context). Header lines:
   needs: TOOL …     tools without which the case cannot be set up ('root' for the superuser)
   # text            a remark
 
+{top} in a flag is the folder that holds the context. A case with a context of the base `box` is one that executes
+commands: see box.py for what its results leave out.
 A section setup.sh is run by bash in the context folder, for what text cannot hold: modes, links, archives, odd names.
 """
 import os
@@ -30,7 +33,7 @@ def parse(file):
         head, *parts = re.split(r"^-- (.+?) --\n", f.read(), flags=re.M)
     case = {
         "name": os.path.basename(file)[: -len(".txtar")],
-        "file": "Dockerfile", "target": None, "args": {}, "labels": {}, "contexts": {}, "flags": [],
+        "file": "Dockerfile", "target": None, "args": {}, "labels": {}, "contexts": {}, "secrets": {}, "flags": [],
         "outcome": "ok", "fail": None, "says": [], "place": None, "differs": None, "oracle": "docker", "needs": [],
     }  # fmt: skip
     for line in head.splitlines():
@@ -38,7 +41,7 @@ def parse(file):
             continue
         key, _, value = (part.strip() for part in line.partition(":"))
         name, _, setting = value.partition("=")
-        if key in ("arg", "label", "context"):
+        if key in ("arg", "label", "context", "secret"):
             case[key + "s"][name] = setting
         elif key == "flag":
             case["flags"].append(value)
@@ -52,6 +55,7 @@ def parse(file):
             case[key] = value
         else:
             raise SystemExit("%s: unknown header line: %s" % (file, line))
+    case["box"] = "oci-layout://base:box" in case["contexts"].values()
     case["sections"] = list(zip(parts[::2], parts[1::2]))
     return case
 
@@ -70,6 +74,9 @@ def unpack(case, top):
         with open(full, "w", encoding="utf-8", newline="") as f:
             f.write(body)
         os.chmod(full, 0o644)
+    for name, value in case["secrets"].items():
+        with open(os.path.join(top, "secret-" + name), "w", encoding="utf-8", newline="") as f:
+            f.write(value)
     for folder, dirs, _ in os.walk(top):
         for d in dirs:
             os.chmod(os.path.join(folder, d), 0o755)
@@ -81,12 +88,14 @@ def unpack(case, top):
 
 def options(case, top, layout):
     """The options of the build command, as `docker build` spells them. `layout(tag)` names a base of oci-layout://base:TAG."""
-    out = list(case["flags"])
+    out = [flag.replace("{top}", top) for flag in case["flags"]]
     if not any(flag.startswith("--platform") for flag in out):
         out.append("--platform=linux/amd64")
     for flag, pairs in (("--build-arg", case["args"]), ("--label", case["labels"])):
         for name, value in pairs.items():
             out += [flag, "%s=%s" % (name, value)]
+    for name in case["secrets"]:
+        out += ["--secret", "id=%s,src=%s" % (name, os.path.join(top, "secret-" + name))]
     for name, value in case["contexts"].items():
         if value.startswith("oci-layout://base"):
             value = layout(value.rpartition(":")[2])

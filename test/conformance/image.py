@@ -15,6 +15,8 @@ TYPES = {
     tarfile.CHRTYPE: "char", tarfile.BLKTYPE: "block", tarfile.FIFOTYPE: "fifo",
 }  # fmt: skip
 XATTR = "SCHILY.xattr."
+# Up to so many bytes a file's text is kept too, if it is UTF-8: see Below.reduce in box.py.
+TEXT_LIMIT = 4096
 
 
 class Source:
@@ -39,8 +41,8 @@ class Source:
             self.tar.close()
 
 
-def load(source):
-    """Config, layer blobs bottom first, and what is wrong with the image."""
+def load(source, descriptor=None):
+    """Config, layer blobs bottom first, and what is wrong with the image. `descriptor`: the manifest, if not the first."""
     problems = []
     if not source.has("index.json"):
         manifest = json.loads(source.read("manifest.json"))[0]
@@ -54,7 +56,7 @@ def load(source):
             problems.append("the blob %s has %d bytes, not %d" % (descriptor["digest"], len(data), descriptor["size"]))
         return data
 
-    document = json.loads(source.read("index.json"))
+    document = {"manifests": [descriptor]} if descriptor else json.loads(source.read("index.json"))
     while "layers" not in document:
         document = json.loads(blob(document["manifests"][0]))
     return json.loads(blob(document["config"])), [blob(d) for d in document["layers"]], problems
@@ -70,8 +72,16 @@ def decompress(data):
     return data
 
 
-def entries(data):
-    """The entries of one uncompressed layer."""
+def is_text(content):
+    try:
+        content.decode()
+        return True
+    except UnicodeDecodeError:
+        return False
+
+
+def entries(data, texts=False):
+    """The entries of one uncompressed layer; with `texts`, short files with their text."""
     out = []
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
         for member in tar:
@@ -83,6 +93,8 @@ def entries(data):
             if entry["type"] == "file":
                 content = tar.extractfile(member).read()
                 entry["size"], entry["sha256"] = len(content), hashlib.sha256(content).hexdigest()
+                if texts and len(content) <= TEXT_LIMIT and is_text(content):
+                    entry["text"] = content.decode()
             elif entry["type"] == "symlink":
                 entry["link"], entry["mode"] = member.linkname, "0777"
             elif entry["type"] == "link":
@@ -181,8 +193,17 @@ def describe(config):
     return {"config": inner, **outer, "history": history}
 
 
-def read(path):
-    """The whole of an image as plain data, with a list of `problems` that is empty for a sound image."""
+def merge(layers, problems, texts=False):
+    """The tree of uncompressed layers, bottom first."""
+    root = Node()
+    for layer in layers:
+        apply_layer(root, entries(layer, texts), problems)
+    return root
+
+
+def read(path, below=None):
+    """The whole of an image as plain data, with a list of `problems` that is empty for a sound image.
+    `below`: what it stands on, if that is to be left out of it."""
     source = Source(path)
     try:
         config, blobs, problems = load(source)
@@ -195,7 +216,6 @@ def read(path):
     said = len([h for h in config.get("history") or [] if not h.get("empty_layer")])
     if said != len(layers):
         problems.append("%d layers, but history tells of %d" % (len(layers), said))
-    root = Node()
-    for layer in layers:
-        apply_layer(root, entries(layer), problems)
-    return {**describe(config), "layers": len(layers), "fs": flatten(root), "problems": problems}
+    fs = flatten(merge(layers, problems, below is not None))
+    result = {**describe(config), "layers": len(layers), "fs": fs, "problems": problems}
+    return below.reduce(result) if below else result

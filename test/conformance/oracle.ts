@@ -18,6 +18,8 @@ export interface CaseResult {
   readonly layers?: number;
   /** The flattened root file system. */
   readonly fs?: readonly FileEntry[];
+  /** For an image on the base `box`: the topmost paths of that base which it lacks. `fs` then holds only what differs. */
+  readonly gone?: readonly string[];
   /** What is wrong with the image as such: digests that do not match, links to nothing. */
   readonly problems?: readonly string[];
 }
@@ -36,6 +38,8 @@ export interface UnpackedCase {
   /** Options of the build command, as `docker build` spells them. */
   readonly options: readonly string[];
   readonly outcome: "ok" | "fail";
+  /** True if the case stands on the base `box`. */
+  readonly box: boolean;
   /** Texts that nacre's output must have. */
   readonly says: readonly string[];
   /** `FILE:LINE` that nacre's error must point to; else Docker's counts. */
@@ -71,6 +75,15 @@ export class Oracle {
   }
 
   /**
+   * Makes the OCI layout with all base images.
+   * @param layout folder to make
+   * @param kept the layout that lies with the cases; `box` is added to it
+   */
+  async makeBases(layout: string, kept: string): Promise<void> {
+    await this.#ask({ make: layout, from: kept });
+  }
+
+  /**
    * Unpacks a case file.
    * @param top folder to make; context and named contexts go there
    * @param base the OCI layout that `oci-layout://base:TAG` means
@@ -79,9 +92,12 @@ export class Oracle {
     return this.#ask({ unpack: file, top, base }) as Promise<UnpackedCase>;
   }
 
-  /** Reads an image: an OCI layout, as a directory or a tar. */
-  async read(path: string): Promise<CaseResult> {
-    return { outcome: "ok", ...((await this.#ask({ read: path })) as Omit<CaseResult, "outcome">) };
+  /**
+   * Reads an image: an OCI layout, as a directory or a tar.
+   * @param below the layout whose image `box` it stands on, if what it has from there is to be left out
+   */
+  async read(path: string, below?: string): Promise<CaseResult> {
+    return { outcome: "ok", ...((await this.#ask({ read: path, below })) as Omit<CaseResult, "outcome">) };
   }
 
   close(): void {

@@ -89,9 +89,10 @@ describe("runText()", () => {
     expect(run("RUN 3<<E\nabc\nE")).toEqual({ kind: "shell", text: "abc\n" });
   });
 
-  test("makes a script of a body that names its interpreter, after tabs are removed", () => {
+  test("makes a script of a body that names its interpreter in its first two bytes, tabs not removed", () => {
     expect(run("RUN <<E\n#!/bin/x\ny\nE")).toEqual({ kind: "script", name: "E", content: "#!/bin/x\ny\n" });
-    expect(run("RUN <<-E\n\t#!/bin/x\n\ty\n\tE")).toEqual({ kind: "script", name: "E", content: "#!/bin/x\ny\n" });
+    expect(run("RUN <<-E\n#!/bin/x\n\ty\n\tE")).toEqual({ kind: "script", name: "E", content: "#!/bin/x\ny\n" });
+    expect(run("RUN <<-E\n\t#!/bin/x\n\ty\n\tE")).toEqual({ kind: "shell", text: "#!/bin/x\ny\n" });
     expect(run("RUN <<E\n #!/bin/x\nE")).toMatchObject({ kind: "shell" });
   });
 

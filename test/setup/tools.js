@@ -28,7 +28,12 @@ export const tools = [
   { name: "getfattr", package: "attr", tests: "extended attributes" },
   { name: "setfattr", package: "attr", tests: "extended attributes" },
   { name: "setcap", package: "libcap2-bin", tests: "file capabilities" },
-  { name: "unshare", package: "util-linux", tests: "other users and full disks" },
+  { name: "unshare", package: "util-linux", tests: "RUN, other users and full disks" },
+  { name: "setpriv", package: "util-linux", tests: "RUN" },
+  { name: "crun", package: "crun", tests: "RUN at the level oci" },
+  { name: "runc", package: "runc", tests: "RUN at the level oci" },
+  { name: "newuidmap", package: "uidmap", tests: "RUN without root" },
+  { name: "ssh-agent", package: "openssh-client", tests: "ssh mounts of RUN" },
   { name: "git", package: "git", tests: "the project's own rules, archives made by git" },
 ];
 

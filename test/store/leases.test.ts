@@ -43,10 +43,14 @@ test("a lease protects what it names until it is released", async () => {
   const store = await openStore();
   const lease = store.acquireLease();
   lease.protect([A, A], ["record-1"]);
-  lease.protect([A, B]);
+  lease.protect([A, B], [], ["snapshot:root.abc", "mount:def"]);
   const other = store.acquireLease();
   other.protect([A]);
-  expect(readProtected(store.directory)).toEqual({ digests: new Set([A, B]), records: new Set(["record-1"]) });
+  expect(readProtected(store.directory)).toEqual({
+    digests: new Set([A, B]),
+    records: new Set(["record-1"]),
+    directories: new Set(["snapshot:root.abc", "mount:def"]),
+  });
   lease.release();
   lease.release();
   lease.protect([B]);
@@ -64,7 +68,7 @@ test("what is written is protected in the leases that are held, or in one of the
   store.writeIndex(A, Buffer.from("index"));
   const { id } = store.putRecord({ key: "0".repeat(64), blobs: [B], indexes: [], lists: [], body: null });
   lease.release();
-  expect(readProtected(store.directory)).toEqual({ digests: new Set([A]), records: new Set() });
+  expect(readProtected(store.directory)).toEqual({ digests: new Set([A]), records: new Set(), directories: new Set() });
   expect(id).toMatch(/^[0-9a-f]{16}$/);
 });
 

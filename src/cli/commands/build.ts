@@ -14,6 +14,7 @@ import { printable, printableJson } from "../terminalText.js";
 import { type BuildOptions, makeBuildRequest } from "./buildRequest.js";
 import { answerForeignFlags, FOREIGN_FLAGS } from "./foreignFlags.js";
 import { collect, examples, optionsOf } from "./options.js";
+import { addRunOptions, failureActionOf } from "./runOptions.js";
 import { storePath } from "./storeAccess.js";
 
 const EXAMPLES = examples(
@@ -23,6 +24,8 @@ const EXAMPLES = examples(
   ["nacre build -o out .", "the files of the last stage, in a directory"],
   ["nacre build --build-context base=oci-layout://dir:tag .", "FROM base is an image in an OCI layout"],
   ["nacre build -f - . < Other.Dockerfile", "a Dockerfile from standard input"],
+  ["nacre build --secret id=npm,src=.npmrc .", "a file for RUN --mount=type=secret,id=npm"],
+  ["nacre build --debug-shell .", "when a RUN fails, look around in its root"],
 );
 
 /** Declares the command. */
@@ -34,6 +37,7 @@ export function buildCommand(invocation: Invocation): Command {
     .argument("[path]", "directory of the context");
   addFileOptions(command);
   addResultOptions(command);
+  addRunOptions(command);
   addExecutionOptions(command);
   for (const { flags } of FOREIGN_FLAGS) {
     const option = new Option(flags).hideHelp();
@@ -83,7 +87,6 @@ function addExecutionOptions(command: Command): void {
     .optionsGroup("Execution:")
     .option("--no-cache", "execute every step again")
     .option("--no-cache-filter <stages>", "execute the steps of these stages again", collect)
-    .option("--network <mode>", "network of RUN: default, none or host")
     .option("--jobs <number>", "steps and compressions at once (default: the number of processors)")
     .optionsGroup("Progress:")
     .option("--progress <form>", "auto, tty, plain, quiet, none or rawjson (default: $BUILDKIT_PROGRESS, else auto)")
@@ -147,7 +150,9 @@ async function runBuild(invocation: Invocation, path: string | undefined, option
   const display = await openDisplay({ form, stream: invocation.stderr, now, paint, signal });
   const started = now();
   const store = await storePath(invocation, options);
-  const result = await execute(invocation, { ...request, store }, display, form);
+  const { failureHandler } = await import("./failedRun.js");
+  const onFailedRun = failureHandler(invocation, failureActionOf(options), display, form);
+  const result = await execute(invocation, { ...request, store, onFailedRun }, display, form);
   const summary = { result, request, duration: now() - started };
   if (digestOnly) print(invocation.stdout, [result.digest]);
   else if (form === "rawjson") print(invocation.stderr, [summaryToJson(summary)]);

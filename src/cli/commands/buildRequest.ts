@@ -7,9 +7,10 @@ import { NacreError } from "../../support/errors.js";
 import { nearest } from "../../support/suggest.js";
 import type { Environment } from "../invocation.js";
 import { parseOutput, type StdoutTarget } from "./buildOutput.js";
+import { type RunOptions, runRequestOf } from "./runOptions.js";
 
 /** Options of `nacre build` by commander's attribute names. */
-export interface BuildOptions {
+export interface BuildOptions extends RunOptions {
   readonly file?: string;
   readonly tag?: readonly string[];
   readonly target?: string;
@@ -63,6 +64,7 @@ export async function makeBuildRequest(
     noCache: options.cache === false,
     noCacheFilter: stagesOf(options.cacheFilter),
     network: networkOf(options.network),
+    ...runRequestOf(options),
     outputs,
     iidFile: options.iidfile,
     metadataFile: options.metadataFile,

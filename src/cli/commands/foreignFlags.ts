@@ -16,36 +16,30 @@ export interface ForeignFlag {
 
 type Answer = { readonly refuse: string; readonly hint?: string } | { readonly note: string };
 
-const NO_RUN = "it only concerns RUN, which this version does not execute";
 const NO_ATTESTATIONS = "this version writes no attestations";
 const BUILDKIT_DOES_NOT = "it has no effect, as with BuildKit";
 
 /** All of them, in the order of `docker build --help`. */
 export const FOREIGN_FLAGS: readonly ForeignFlag[] = [
-  refused("--add-host <host:ip>", NO_RUN),
-  refused("--allow <entitlement>", NO_RUN),
   { flags: "--attest <spec>", attribute: "attest", answer: (value) => attestation("--attest", isDisabled(value)) },
   noted("--builder <name>", "nacre has no builder instances: it builds in its own process"),
   noted("--cache-from <source>", "remote caches are not read: the cache is the store's own"),
   refused("--cache-to <destination>", "the cache is written to the store only", "share the store's directory instead"),
   { flags: "--call <method>", attribute: "call", answer: (value) => call(value) },
-  refused("--cgroup-parent <group>", NO_RUN),
+  refused(
+    "--cgroup-parent <group>",
+    "the control group of a step is made below that of nacre itself",
+    "start nacre in the group that its steps shall be in",
+  ),
   refused("--check", "the checks alone cannot be run yet", "warnings are listed after each build"),
   noted("--compress", BUILDKIT_DOES_NOT),
-  noted("--cpu-period <limit>", BUILDKIT_DOES_NOT),
-  noted("--cpu-quota <limit>", BUILDKIT_DOES_NOT),
-  noted("-c, --cpu-shares <weight>", BUILDKIT_DOES_NOT),
-  noted("--cpuset-cpus <cpus>", BUILDKIT_DOES_NOT),
   noted("--cpuset-mems <nodes>", BUILDKIT_DOES_NOT),
   noted("--force-rm", "nacre leaves no intermediate containers"),
-  refused("--isolation <level>", NO_RUN),
   refused(
     "--load",
     "nacre keeps the image in its own store, not in a Docker engine",
     "pipe it: nacre build -o type=docker,dest=- … | docker load",
   ),
-  noted("-m, --memory <limit>", BUILDKIT_DOES_NOT),
-  noted("--memory-swap <limit>", BUILDKIT_DOES_NOT),
   refused("--policy <policy>", "source policies are not checked"),
   {
     flags: "--provenance <value>",
@@ -64,12 +58,12 @@ export const FOREIGN_FLAGS: readonly ForeignFlag[] = [
     attribute: "sbom",
     answer: (value) => attestation("--sbom", /^(false|0|f)$/i.test(value) || isDisabled(value)),
   },
-  refused("--secret <spec>", NO_RUN),
-  refused("--security-opt <option>", NO_RUN),
-  refused("--shm-size <bytes>", NO_RUN),
+  refused(
+    "--security-opt <option>",
+    "RUN has the default capabilities; there are no profiles to choose from",
+    "RUN --security=insecure with --allow security.insecure has all",
+  ),
   refused("--squash", "layers are not squashed", "copy from one stage into another, as BuildKit advises"),
-  refused("--ssh <spec>", NO_RUN),
-  refused("--ulimit <limit>", NO_RUN),
 ];
 
 /**

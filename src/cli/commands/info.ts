@@ -1,7 +1,8 @@
 /** `nacre info`. */
 import { availableParallelism } from "node:os";
-import type { Store, StoreUsage } from "../../index.js";
+import type { IsolationInfo, Store, StoreUsage } from "../../index.js";
 import { formatPlatform, localPlatform } from "../../oci/platform.js";
+import { isNacreError } from "../../support/errors.js";
 import { formatBytes } from "../../support/human.js";
 import { Command } from "../commander.js";
 import { type FileSystem, fileSystemOf } from "../diskSpace.js";
@@ -9,6 +10,7 @@ import { type Invocation, print } from "../invocation.js";
 import { renderPairs } from "../table.js";
 import { findTool, TOOLS } from "../tools.js";
 import { programVersion } from "../version.js";
+import { renderIsolation } from "./infoIsolation.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
 import { type Library, storePath, storeThere, withStore } from "./storeAccess.js";
 
@@ -32,6 +34,8 @@ export interface Info {
     readonly fileSystem?: FileSystem | undefined;
   };
   readonly tools: readonly ToolInfo[];
+  /** How RUN can be executed here, or why that cannot be tried. */
+  readonly isolation: IsolationInfo | { readonly error: string };
   readonly features: Readonly<Record<string, boolean>>;
 }
 
@@ -67,6 +71,7 @@ async function gatherInfo(invocation: Invocation, options: GlobalOptions): Promi
   const facts = (await storeThere(invocation, options))
     ? await withStore(invocation, options, "read", async (store, library) => storeFacts(store, library))
     : {};
+  const isolation = await gatherIsolation(path, invocation);
   return {
     version: programVersion(),
     node: process.versions.node,
@@ -74,8 +79,19 @@ async function gatherInfo(invocation: Invocation, options: GlobalOptions): Promi
     processors: availableParallelism(),
     store: { path, ...facts },
     tools: TOOLS.map((tool) => ({ ...tool, path: findTool(tool.name, invocation.env.PATH) })),
-    features: { run: false, pull: false, push: false },
+    isolation,
+    features: { run: "auto" in isolation && isolation.auto !== undefined, pull: false, push: false },
   };
+}
+
+async function gatherIsolation(path: string, invocation: Invocation): Promise<Info["isolation"]> {
+  const { isolationInfo } = await import("../../index.js");
+  try {
+    return await isolationInfo(path, invocation.env.PATH);
+  } catch (error) {
+    if (!isNacreError(error)) throw error;
+    return { error: error.message };
+  }
 }
 
 function storeFacts(store: Store, library: Library): Omit<Info["store"], "path"> {
@@ -101,7 +117,7 @@ const USAGE_NAMES = {
 
 /** What each feature means when it is off. */
 const MISSING_FEATURES: Readonly<Record<string, string>> = {
-  run: "RUN is not executed by this version",
+  run: "RUN cannot be executed here",
   pull: "base images come from the store, not from a registry",
   push: "images are written to archives, not pushed",
 };
@@ -123,6 +139,7 @@ export function renderInfo(info: Info): string[] {
   lines.push(
     ...indent(renderPairs(info.tools.map((tool) => [tool.name, `${tool.path ?? "not found"} (${tool.purpose})`]))),
   );
+  lines.push("", "isolation of RUN:", ...indent(renderIsolation(info.isolation)));
   const missing = Object.entries(info.features).flatMap(([name, there]) =>
     there ? [] : [MISSING_FEATURES[name] ?? name],
   );

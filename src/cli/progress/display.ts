@@ -25,6 +25,8 @@ export interface DisplaySettings {
 /** A display of progress. */
 export interface Display {
   readonly emit: Emit;
+  /** Leaves the terminal to something else; nothing more is drawn until the end. */
+  suspend(): void;
   /** Ends it: the last frame, then the warnings after success, or the failing step's output. Call once. */
   stop(succeeded: boolean): void;
 }
@@ -38,13 +40,17 @@ export async function openDisplay(settings: DisplaySettings): Promise<Display> {
   };
   switch (settings.form) {
     case "quiet":
-      return { emit: () => {}, stop: () => {} };
+      return { emit: () => {}, suspend: () => {}, stop: () => {} };
     case "rawjson":
-      return { emit: (event) => writeLines(settings.stream, [eventToJson(event)]), stop: () => {} };
+      return {
+        emit: (event) => writeLines(settings.stream, [eventToJson(event)]),
+        suspend: () => {},
+        stop: () => {},
+      };
     case "plain": {
       const { plainReader } = await import("./plain.js");
       const reader = plainReader(state);
-      return { emit: (event) => writeLines(settings.stream, reader.take(event)), stop: close };
+      return { emit: (event) => writeLines(settings.stream, reader.take(event)), suspend: () => {}, stop: close };
     }
     case "tty":
       return openTerminal(settings, state, close);
@@ -67,10 +73,18 @@ async function openTerminal(settings: DisplaySettings, state: ProgressState, clo
     drawn = lines;
   };
   let timer: NodeJS.Timeout | undefined;
+  let suspended = false;
   return {
     emit(event) {
       applyEvent(state, event);
-      timer ??= setInterval(() => draw(false), FRAME_INTERVAL).unref();
+      if (!suspended) timer ??= setInterval(() => draw(false), FRAME_INTERVAL).unref();
+    },
+    suspend() {
+      clearInterval(timer);
+      suspended = true;
+      draw(false);
+      // The next frame begins below what is written meanwhile.
+      drawn = [];
     },
     stop(succeeded) {
       clearInterval(timer);

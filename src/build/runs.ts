@@ -1,0 +1,265 @@
+/**
+ * Executing RUN steps: what a step observes is gathered for its key, and, where it misses, a sandbox runs it. The sandbox
+ * is opened by the first step that must be executed; a build whose steps all hit loads none of it.
+ */
+import type { RunInputs } from "../cache/ingredients.js";
+import type { PlannedRunMount } from "../cache/runMounts.js";
+import type { ImageLayer } from "../image/image.js";
+import { goQuote } from "../plan/goFormat.js";
+import type { Plan, RunStep } from "../plan/graph.js";
+import type { SandboxChoice } from "../sandbox/detect.js";
+import type { PreparedRun, RunExit, RunLayer, RunRequest, Sandbox } from "../sandbox/types.js";
+import { isNacreError, NacreError } from "../support/errors.js";
+import { formatSeconds } from "../support/human.js";
+import type { Json } from "../support/json.js";
+import {
+  freshCaches,
+  type MountLookups,
+  type RequestedMounts,
+  requestMounts,
+  runMountsOf,
+  sshEnvironment,
+} from "./runMounts.js";
+import { parseSecrets, type Secrets } from "./secrets.js";
+import type { Session, Vertex } from "./session.js";
+import { parseSsh, type SshAgents } from "./sshAgents.js";
+
+/** Host name inside a RUN (BuildKit's), unless the build argument BUILDKIT_SANDBOX_HOSTNAME gives another. */
+const HOSTNAME = "buildkitsandbox";
+/** Bytes of /dev/shm (BuildKit's). */
+const SHM_SIZE = 64 << 20;
+
+/** What the solver hands over for one execution. */
+export interface RunWork {
+  /** The file system before the step, lowest layer first. */
+  readonly root: readonly ImageLayer[];
+  /** From {@link Runs.requestMounts}. */
+  readonly requested: RequestedMounts;
+  readonly mtime: number | undefined;
+  readonly signal: AbortSignal;
+  readonly vertex: Vertex;
+  readonly warn: (rule: string, message: string) => void;
+}
+
+/** What an execution came to. */
+export interface RunResult {
+  readonly layer: RunLayer;
+  /** Name of its output in the store. */
+  readonly log: string;
+}
+
+/** The RUN steps of one build. */
+export class Runs {
+  readonly #session: Session;
+  readonly #plan: Plan;
+  readonly #secrets: Secrets;
+  readonly #agents: SshAgents;
+  readonly #planned = new Map<RunStep, readonly PlannedRunMount[]>();
+  #fresh: MountLookups["fresh"] | undefined;
+  #sandbox: Promise<Sandbox> | undefined;
+  #choice: Promise<SandboxChoice | undefined> | undefined;
+
+  /** @throws NacreError USAGE, MOUNT for secrets and agents that cannot be read */
+  constructor(session: Session, plan: Plan) {
+    this.#session = session;
+    this.#plan = plan;
+    this.#secrets = parseSecrets(session.request.secrets ?? [], process.env);
+    this.#agents = parseSsh(session.request.ssh ?? [], process.env);
+    for (const { id, variable } of this.#secrets.unset) {
+      session.warn({ rule: "EmptySecret", message: `the secret ${id} is empty: ${variable} is not set` });
+    }
+  }
+
+  /** The mounts of a step. @throws NacreError MOUNT */
+  mountsOf(step: RunStep): readonly PlannedRunMount[] {
+    let planned = this.#planned.get(step);
+    if (planned === undefined) {
+      planned = runMountsOf(step, this.#session.request.buildArgs?.BUILDKIT_CACHE_MOUNT_NS);
+      this.#planned.set(step, planned);
+    }
+    return planned;
+  }
+
+  /**
+   * What a sandbox is to mount for a step.
+   * @param tree finds the layers of a source, making them where they are missing
+   * @throws NacreError MOUNT for what is required and was not given
+   */
+  async requestMounts(step: RunStep, tree: MountLookups["tree"]): Promise<RequestedMounts> {
+    this.#fresh ??= freshCaches(this.#plan.steps.filter((each) => each.kind === "run"));
+    return requestMounts(this.mountsOf(step), {
+      tree,
+      secret: (id) => this.#secrets.get(id),
+      agent: (id) => this.#agents.socketOf(id),
+      fresh: this.#fresh,
+    });
+  }
+
+  /** @param mounts ingredients of the step's mounts */
+  async inputs(mounts: readonly Json[]): Promise<RunInputs> {
+    const { request } = this.#session;
+    return {
+      mounts,
+      hostname: this.#hostname(),
+      hosts: request.hosts ?? [],
+      ulimits: request.limits?.ulimits ?? [],
+      shmSize: request.shmSize === SHM_SIZE ? undefined : request.shmSize,
+      losses: (await this.#choose())?.losses ?? [],
+    };
+  }
+
+  /**
+   * Executes a step.
+   * @throws NacreError RUN_FAILED if its command fails; ISOLATION, MOUNT, USER_NOT_FOUND, DISK_FULL, CANCELLED
+   */
+  async execute(step: RunStep, work: RunWork): Promise<RunResult> {
+    const { StepLog } = await import("./stepLog.js");
+    const sandbox = await this.#open();
+    const prepared = await sandbox.prepare(this.#request(step, work), {
+      warn: work.warn,
+      signal: work.signal,
+      onProgress: (bytes, total) => work.vertex.progress(bytes, total, "bytes"),
+    });
+    const log = new StepLog(this.#session.store, work.vertex);
+    const started = this.#session.now();
+    try {
+      const exit = await this.#run(prepared, log, work.signal);
+      if (exit.kind !== "code" || exit.code !== 0) {
+        const duration = this.#session.now() - started;
+        this.#session.history.push({ label: step.label, outcome: "error", duration, log: log.name });
+        await this.#fail(step, exit, log, prepared);
+      }
+      return { layer: await prepared.collect({ signal: work.signal }), log: log.name };
+    } finally {
+      await prepared.release();
+    }
+  }
+
+  /** Ends what was opened. */
+  async close(): Promise<void> {
+    const sandbox = await this.#sandbox?.catch(() => undefined);
+    await sandbox?.close();
+    await this.#agents.close();
+  }
+
+  #open(): Promise<Sandbox> {
+    const { store, request } = this.#session;
+    this.#sandbox ??= this.#choose().then(async (choice) => {
+      const { openSandbox } = await import("../sandbox/sandbox.js");
+      const warn = (rule: string, message: string): void => this.#session.warn({ rule, message });
+      return openSandbox({ store, isolation: request.isolation ?? "auto", choice, warn });
+    });
+    return this.#sandbox;
+  }
+
+  /** Undefined where nothing can be executed: full results may still be in the cache, and the first miss tells why. */
+  #choose(): Promise<SandboxChoice | undefined> {
+    const { store, request } = this.#session;
+    this.#choice ??= import("../sandbox/detect.js").then(async ({ chooseSandbox }) => {
+      try {
+        return await chooseSandbox({ store, isolation: request.isolation ?? "auto" });
+      } catch (error) {
+        if (isNacreError(error) && error.code === "ISOLATION") return undefined;
+        throw error;
+      }
+    });
+    return this.#choice;
+  }
+
+  #request(step: RunStep, { root, requested, mtime }: RunWork): RunRequest {
+    const { request } = this.#session;
+    return {
+      root,
+      args: step.args,
+      script: step.script,
+      env: [...step.env, ...sshEnvironment(step), ...step.proxyEnv],
+      secretEnv: requested.secretEnv,
+      cwd: step.cwd,
+      user: step.user,
+      hostname: this.#hostname(),
+      network: step.network === "none" ? "none" : "host",
+      insecure: step.security === "insecure",
+      hosts: request.hosts ?? [],
+      shmSize: request.shmSize ?? SHM_SIZE,
+      limits: { ulimits: [], ...request.limits },
+      mounts: requested.mounts,
+      mtime,
+    };
+  }
+
+  #hostname(): string {
+    return this.#session.request.buildArgs?.BUILDKIT_SANDBOX_HOSTNAME || HOSTNAME;
+  }
+
+  /** A log that cannot be written ends the step. */
+  async #run(prepared: PreparedRun, log: StepLogLike, signal: AbortSignal): Promise<RunExit> {
+    const stop = new AbortController();
+    let failure: unknown;
+    const onOutput = (chunk: Buffer): void => {
+      if (failure !== undefined) return;
+      try {
+        log.write(chunk);
+      } catch (error) {
+        failure = error;
+        stop.abort();
+      }
+    };
+    try {
+      return await prepared.execute({ kind: "log", onOutput }, { signal: AbortSignal.any([signal, stop.signal]) });
+    } catch (error) {
+      throw failure ?? error;
+    } finally {
+      log.close();
+    }
+  }
+
+  async #fail(step: RunStep, exit: RunExit, log: StepLogLike, prepared: PreparedRun): Promise<never> {
+    const message = describeExit(step, exit, this.#session.request.limits?.timeout);
+    const tail = log.tail();
+    const { label, place } = step;
+    const openShell = async (): Promise<void> => {
+      await prepared.execute({ kind: "terminal" }, { args: ["/bin/sh"] });
+    };
+    await this.#session.request.onFailedRun?.({ label, message, place, tail, openShell });
+    throw new NacreError("RUN_FAILED", message, {
+      place,
+      hint: hintFor(exit, log.bytes > 0),
+      facts: { exit, tail, log: log.name },
+    });
+  }
+}
+
+type StepLogLike = import("./stepLog.js").StepLog;
+
+/** BuildKit's words for the end of a process. */
+function describeExit(step: RunStep, exit: RunExit, timeout: number | undefined): string {
+  const what = `process ${goQuote(step.args.join(" "))} did not complete successfully`;
+  switch (exit.kind) {
+    case "code":
+      return `${what}: exit code: ${exit.code}`;
+    case "signal":
+      return `${what}: killed by ${exit.signal}`;
+    case "timeout":
+      return `${what}: stopped after ${formatSeconds(timeout ?? 0)}`;
+    case "memory":
+      return `${what}: cannot allocate memory`;
+    case "unstartable":
+      return `${what}: exit code: ${exit.code}: ${exit.message}`;
+  }
+}
+
+function hintFor(exit: RunExit, hasOutput: boolean): string {
+  const look = "look into the step's files with: nacre build --debug-shell …";
+  switch (exit.kind) {
+    case "timeout":
+      return "give it more time with --step-timeout";
+    case "memory":
+      return "the limit of --memory was reached; raise it, or have the step do less at once";
+    case "unstartable":
+      return exit.message.includes("/bin/sh")
+        ? 'the image has no shell: use the exec form, RUN ["program", "argument"], or another base'
+        : "the program is not in the image, or not on its PATH; remember that the exec form has no shell";
+    default:
+      return hasOutput ? `its whole output: nacre logs; ${look}` : look;
+  }
+}

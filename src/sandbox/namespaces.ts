@@ -1,0 +1,190 @@
+/**
+ * The isolation level `namespaces`: a planned root, carried out by util-linux. In comes a {@link RootPlan}, out goes how
+ * the process ended; the upper directory has what it changed. Each execution has namespaces of its own, and
+ * they end with it, or with nacre: no mount and no process is left.
+ */
+import * as fs from "node:fs";
+import { errnoOf, NacreError } from "../support/errors.js";
+import { type ControlGroup, makeControlGroup } from "./controlGroups.js";
+import type { ExecuteOptions, Executor } from "./executor.js";
+import { finalCommand, obeyedVariables, secretNames, setterInside } from "./finalCommand.js";
+import { readLimitRights, ulimitArguments } from "./limits.js";
+import { needStepProgram, optionalProgram, stepPath } from "./programs.js";
+import type { PlannedProcess, RootPlan } from "./rootPlan.js";
+import { makeSetupFiles, removeSetupFiles, type SetupFiles } from "./setupFiles.js";
+import { encodeOperand, needsEncoding, operation, SETUP_SCRIPT } from "./setupScript.js";
+import { execFailure, StartWatch, setupError, unstartable } from "./stepExit.js";
+import { runStepProcess, type StepEnd } from "./stepProcess.js";
+import type { RunExit, RunIo } from "./types.js";
+
+/** Everything of one execution, until it ends for good or is tried in another way. */
+interface Attempt {
+  readonly plan: RootPlan;
+  readonly io: RunIo;
+  readonly options: ExecuteOptions;
+  /** What sets variables inside the root; counted up. */
+  readonly setter: number;
+  readonly group: ControlGroup | undefined;
+}
+
+type Outcome = RunExit | "without volatile" | "with another setter";
+
+/** Kernels before 5.10 do not know that option of overlays. */
+let volatileWorks = true;
+
+/** Carries plans out by namespaces, as root or as root of a user namespace. */
+export function namespacesExecutor(): Executor {
+  return { level: "namespaces", execute };
+}
+
+async function execute(plan: RootPlan, io: RunIo, options: ExecuteOptions): Promise<RunExit> {
+  assertRootIsMount();
+  const group = makeControlGroup(plan.process.limits);
+  try {
+    for (let setter = 0; ; ) {
+      const outcome = await attempt({ plan, io, options, setter, group });
+      if (typeof outcome === "object") return outcome;
+      if (outcome === "with another setter") setter += 1;
+    }
+  } finally {
+    await group?.remove();
+  }
+}
+
+async function attempt(current: Attempt): Promise<Outcome> {
+  const { plan, io, options, group } = current;
+  if (options.signal?.aborted) throw cancelled();
+  const withVolatile = volatileWorks;
+  const files = makeSetupFiles(plan, options.hand, withVolatile, io.kind === "terminal");
+  try {
+    const watch = io.kind === "log" ? new StartWatch(files.tag, io.onOutput) : undefined;
+    const end = await run(current, files, watch ? { kind: "log", onOutput: watch.push } : io);
+    if (end === undefined) return unstartable(commandOf(current)[0] ?? "", 126, "argument list too long");
+    if (end.killed !== undefined || end.began) {
+      const outcome = outcomeOf(current, end, watch?.words);
+      if (typeof outcome === "object" && outcome.kind !== "unstartable") watch?.release();
+      if (typeof outcome === "object" && group?.memoryExceeded() && isFailure(outcome)) return { kind: "memory" };
+      return outcome;
+    }
+    if (withVolatile && isRefusedOverlay(end)) {
+      volatileWorks = false;
+      return "without volatile";
+    }
+    throw setupError({ operation: end.failed, words: end.errors, mounts: files.mounts });
+  } finally {
+    removeSetupFiles(files.directory);
+  }
+}
+
+/** @returns undefined if the kernel takes no command that long */
+async function run(current: Attempt, files: SetupFiles, io: RunIo): Promise<StepEnd | undefined> {
+  const { plan, options } = current;
+  const { secretEnv, limits } = plan.process;
+  const secrets = [...secretEnv.values()].map((value, at) => [`NACRE_SECRET_${at}`, encodeOperand(value)] as const);
+  const env = { PATH: stepPath(), LC_ALL: "C", LIBMOUNT_FORCE_MOUNT2: "always", ...Object.fromEntries(secrets) };
+  const { signal, warn } = options;
+  const { input, directory: cwd } = files;
+  const argv = [...namespaces(plan.process), ...setupArguments(current, files, io)];
+  try {
+    return await runStepProcess({ argv, env, cwd, input, signal, warn, timeout: limits.timeout }, io);
+  } catch (error) {
+    if (errnoOf(error) === "E2BIG") return undefined;
+    throw new NacreError("ISOLATION", "the step's processes cannot be started", { cause: error });
+  }
+}
+
+function namespaces({ network }: PlannedProcess): string[] {
+  return [
+    ...[needStepProgram("unshare"), "--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts"],
+    ...(network === "none" ? ["--net"] : []),
+    ...["--propagation", "private", "--", needStepProgram("sh"), "-c", SETUP_SCRIPT, "sh"],
+  ];
+}
+
+function setupArguments(current: Attempt, files: SetupFiles, io: RunIo): string[] {
+  const { process: planned } = current.plan;
+  const command = finalCommand(planned, commandOf(current), files.names);
+  assertNoNul(command);
+  const encoded = command.some(needsEncoding);
+  const names = secretNames(planned.secretEnv);
+  return [
+    ...files.operations,
+    ...processOperations(current, io),
+    ...["begin", io.kind, encoded ? "1" : "0", String(names.length), ...names],
+    ...(encoded ? command.map(encodeOperand) : command),
+  ];
+}
+
+function processOperations({ plan, options, group }: Attempt, io: RunIo): string[] {
+  const { hostname, network, limits, uid } = plan.process;
+  const ulimits = limits.ulimits.length > 0 ? ulimitArguments(limits.ulimits, readLimitRights(), options.warn) : [];
+  return [
+    ...operation("hostname", hostname, optionalProgram("hostname") ?? ""),
+    ...(network === "none" ? loopback(options) : []),
+    ...(uid !== 0 && io.kind === "log" ? operation("output", String(uid)) : []),
+    ...(group?.joinFiles ?? []).flatMap((file) => operation("join", file)),
+    ...ulimits.flatMap((argument) => operation("limit", argument)),
+  ];
+}
+
+function loopback({ warn }: ExecuteOptions): string[] {
+  for (const kind of ["ip", "ifconfig", "busybox"] as const) {
+    const program = optionalProgram(kind);
+    if (program !== undefined) return operation("loopback", program, kind);
+  }
+  warn("NoLoopback", "the step has no network at all, not even 127.0.0.1: install ip (Debian: iproute2)");
+  return [];
+}
+
+/** What is executed inside the root. */
+function commandOf({ plan, options, setter }: Attempt): readonly string[] {
+  const args = options.args ?? plan.process.args;
+  const variables = obeyedVariables(plan.process.env);
+  return variables.length === 0 ? args : [...setterInside(variables, setter), ...args];
+}
+
+function outcomeOf(current: Attempt, end: StepEnd, startWords: string | undefined): Outcome {
+  if (end.killed === "abort") throw cancelled();
+  if (end.killed === "timeout") return { kind: "timeout" };
+  if (startWords === undefined) return { kind: "code", code: end.code ?? 137 };
+  const program = commandOf(current)[0] ?? "";
+  const failure = execFailure(startWords, end.code, program);
+  if (failure === undefined) throw setupError({ operation: undefined, words: startWords, mounts: [] });
+  if (obeyedVariables(current.plan.process.env).length > 0) return "with another setter";
+  return unstartable(program, failure.code, failure.reason);
+}
+
+function isFailure(exit: RunExit): boolean {
+  return exit.kind === "code" && exit.code !== 0;
+}
+
+function isRefusedOverlay({ failed, errors }: StepEnd): boolean {
+  return failed === "mount" && /wrong fs type|invalid argument|bad option/i.test(errors);
+}
+
+function assertNoNul(command: readonly string[]): void {
+  if (!command.some((word) => word.includes("\0"))) return;
+  throw new NacreError("RUN_FAILED", "the command or a variable holds a NUL character, which no program can be given", {
+    hint: "remove it",
+  });
+}
+
+/**
+ * The new root is put over the old one, and `..` must not lead out of that: it would, where nacre's own root directory is a
+ * mere directory of a file system.
+ */
+function assertRootIsMount(): void {
+  const lines = fs.readFileSync("/proc/self/mountinfo", "latin1").split("\n");
+  if (lines.some((line) => line.split(" ")[4] === "/")) return;
+  throw new NacreError(
+    "ISOLATION",
+    "the isolation level namespaces does not work in a chroot: its root is not a mount",
+    {
+      hint: "use --isolation=chroot, or start nacre where / is a mount",
+    },
+  );
+}
+
+function cancelled(): NacreError {
+  return new NacreError("CANCELLED", "the step was stopped");
+}

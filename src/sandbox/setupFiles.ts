@@ -1,0 +1,283 @@
+/**
+ * From a plan to what the setup script works with: a directory with short names for layers, the lists of mounts, and
+ * the operations in their order. As many mounts as possible go into one list, because each list costs a program.
+ */
+import * as fs from "node:fs";
+import { uniqueSuffix } from "../store/owner.js";
+import { type ByteString, fromByteString, fsPath, toByteString } from "../support/bytes.js";
+import { ioError, NacreError } from "../support/errors.js";
+import type { StartNames } from "./finalCommand.js";
+import { type FstabEntry, fstabText, overlayOptions, PLAIN_OVERLAY } from "./fstab.js";
+import type { Hand } from "./hand.js";
+import { lockedFlags, parseMountInfo } from "./hostFacts.js";
+import { needStepProgram } from "./programs.js";
+import type { PlannedMount, RootPlan } from "./rootPlan.js";
+import { encodeOperand, operation, walkOperation } from "./setupScript.js";
+import { DEVICE_LINKS, DEVICE_NODES, INSECURE_DEVICE_NODES } from "./standardMounts.js";
+
+/** A directory for one execution. */
+export interface SetupFiles {
+  /** Absolute; the setup script starts there. Remove it when nothing runs any more. */
+  readonly directory: string;
+  /** What programs of the chain say begins with this. */
+  readonly tag: string;
+  readonly names: StartNames;
+  readonly operations: readonly string[];
+  /** Where mounts are, for messages. */
+  readonly mounts: readonly { readonly path: string; readonly name: string; readonly own: boolean }[];
+  /** The sizes of secrets say how much of it each one takes. */
+  readonly input: readonly Buffer[] | undefined;
+}
+
+/** Below these everything is the level's own doing, not the request's. */
+const SYSTEM = /^(proc|dev|sys)(\/|$)|^etc\/(hosts|resolv\.conf)$/;
+
+/**
+ * Makes the directory.
+ * @param volatile no synchronisation of upper directories with the disk when they are unmounted
+ * @throws NacreError STORE, DISK_FULL; ISOLATION if a mount's options do not fit into a page; MOUNT
+ */
+export function makeSetupFiles(plan: RootPlan, hand: Hand, volatile: boolean, terminal: boolean): SetupFiles {
+  const directory = `${plan.dir}/run-${uniqueSuffix()}`;
+  try {
+    fs.mkdirSync(directory, { mode: 0o700 });
+    for (const name of ["l", "links", "secrets"]) fs.mkdirSync(`${directory}/${name}`);
+    for (const { name, target } of DEVICE_LINKS) fs.symlinkSync(target, `${directory}/links/${name}`);
+    const setup = new Setup(plan, hand, volatile, directory);
+    setup.build();
+    const tag = terminal ? "nacre" : `nacre-${uniqueSuffix()}`;
+    return {
+      directory,
+      tag: `${tag}-`,
+      names: startNames(directory, tag),
+      operations: setup.operations,
+      mounts: setup.mounts,
+      input: plan.secretFiles.length > 0 ? plan.secretFiles.map(({ content }) => content) : undefined,
+    };
+  } catch (error) {
+    removeSetupFiles(directory);
+    throw ioError("STORE", `writing ${directory}`, error);
+  }
+}
+
+/** Removes the directory. Never throws. */
+export function removeSetupFiles(directory: string): void {
+  try {
+    fs.rmSync(directory, { recursive: true, force: true });
+  } catch {
+    // It lies in the step's directory and goes with it.
+  }
+}
+
+function startNames(directory: string, tag: string): StartNames {
+  const name = (program: "setpriv" | "unshare"): string => {
+    const link = `${directory}/${tag}-${program}`;
+    fs.symlinkSync(needStepProgram(program), link);
+    // env(1) would take it for a variable.
+    return program === "unshare" && link.includes("=") ? needStepProgram(program) : link;
+  };
+  return { setpriv: name("setpriv"), unshare: name("unshare") };
+}
+
+class Setup {
+  readonly operations: string[] = [];
+  readonly mounts: { path: string; name: string; own: boolean }[] = [];
+  readonly #plan: RootPlan;
+  readonly #hand: Hand;
+  readonly #volatile: boolean;
+  readonly #directory: string;
+  readonly #root: ByteString;
+  #entries: FstabEntry[] = [];
+  #nodeFlags: readonly string[] | undefined;
+  #lists = 0;
+  #names = 0;
+
+  constructor(plan: RootPlan, hand: Hand, volatile: boolean, directory: string) {
+    this.#plan = plan;
+    this.#hand = hand;
+    this.#volatile = volatile;
+    this.#directory = directory;
+    this.#root = toByteString(`${plan.dir}/merged`);
+  }
+
+  build(): void {
+    const { dir, lower, mounts, secretFiles, makeCwd, process } = this.#plan;
+    if (secretFiles.length > 0) this.#addSecretPlace();
+    for (const mount of mounts) if (mount.base === "step") this.#addHelper(mount);
+    const overlay = { lower, upper: `${dir}/upper`, work: `${dir}/work` };
+    this.#add(this.#overlay(this.#root, overlay, []), "the step's root", true);
+    mounts.forEach((mount, at) => {
+      if (mount.base !== "step") this.#addMount(mount, mounts.slice(0, at));
+    });
+    this.#flush();
+    this.#addDevices();
+    this.#addSecrets();
+    if (makeCwd !== undefined) {
+      const { uid, gid } = process;
+      this.operations.push(...walkOperation("dir", makeCwd, uid === 0 && gid === 0 ? "" : `${uid}:${gid}`));
+    }
+  }
+
+  #addSecretPlace(): void {
+    const options = ["mode=700", "nosuid", "nodev", "noexec"];
+    const target = toByteString(`${this.#directory}/secrets`);
+    this.#add({ source: "tmpfs", target, type: "tmpfs", options }, "the place for secrets", true);
+  }
+
+  #addHelper({ target, overlay, options }: PlannedMount): void {
+    const path = `${toByteString(this.#plan.dir)}/${target}`;
+    if (!overlay) throw new NacreError("INTERNAL", `the helper mount ${target} is no overlay`);
+    this.#add(this.#overlay(path, overlay, options), "the source of a bind mount", false);
+  }
+
+  #addMount(mount: PlannedMount, before: readonly PlannedMount[]): void {
+    const { source, target, type, makeTarget } = mount;
+    const options = [...mount.options];
+    // The group of terminals is not there where only one id is.
+    const usable =
+      this.#hand.singleId && type === "devpts" ? options.filter((word) => !word.startsWith("gid=")) : options;
+    if (type === "bind" && mount.purpose === "masked") usable.push(...this.#nodeOptions);
+    if (makeTarget !== undefined) assertOwn(target, before);
+    if (makeTarget === "dir") usable.push("X-mount.mkdir");
+    if (makeTarget === "file") this.#make(target);
+    const own = SYSTEM.test(target) || mount.purpose !== undefined;
+    this.#add({ source, target: this.#inRoot(target), type, options: usable }, `/${fromByteString(target)}`, own);
+    if (target === "dev" && type === "tmpfs" && !this.#makesNodes) this.#bindNodes();
+  }
+
+  /**
+   * Of the host's nodes: read-only, or a step could change their mode and owner (writing to the device remains
+   * possible). Flags that the host's /dev has must stay in a user namespace.
+   */
+  get #nodeOptions(): readonly string[] {
+    this.#nodeFlags ??= [
+      "ro",
+      ...lockedFlags(parseMountInfo(fs.readFileSync("/proc/self/mountinfo", "latin1")), "/dev/null"),
+    ];
+    return this.#nodeFlags;
+  }
+
+  get #makesNodes(): boolean {
+    return this.#hand.flavour === "root" && this.#hand.devices;
+  }
+
+  /** The nodes that a step of this kind has, as far as they are on the host. */
+  get #nodes(): string[] {
+    const insecure = this.#plan.process.insecure ? INSECURE_DEVICE_NODES.map(({ name }) => name) : [];
+    return [...DEVICE_NODES.map(({ name }) => name), ...insecure.filter((name) => fs.existsSync(`/dev/${name}`))];
+  }
+
+  #bindNodes(): void {
+    for (const name of this.#nodes) {
+      const source = `/dev/${name}`;
+      this.#make(source.slice(1));
+      this.#add(
+        { source, target: this.#inRoot(`dev/${name}`), type: "bind", options: this.#nodeOptions },
+        source,
+        true,
+      );
+    }
+  }
+
+  #addDevices(): void {
+    if (!this.#plan.mounts.some(({ target, type }) => target === "dev" && type === "tmpfs")) return;
+    if (!this.#makesNodes) return void this.operations.push(...operation("links"));
+    this.operations.push(...operation("devices"));
+    if (DEVICE_NODES.some(hasOtherMode)) this.operations.push(...operation("modes"));
+    for (const name of this.#nodes.slice(DEVICE_NODES.length)) {
+      const parent = name.slice(0, Math.max(0, name.lastIndexOf("/")));
+      if (parent !== "") this.operations.push(...walkOperation("dir", `dev/${parent}`, ""));
+      this.operations.push(...operation("device", name));
+    }
+  }
+
+  #addSecrets(): void {
+    this.#plan.secretFiles.forEach(({ target, makeTarget, content, mode, uid, gid }, at) => {
+      const owner = `${uid}:${gid}`;
+      this.operations.push(
+        ...operation("secret", String(at), String(content.length), (mode & 0o7777).toString(8), owner),
+      );
+      if (makeTarget) this.operations.push(...walkOperation("file", target, ""));
+      const source = toByteString(`${this.#directory}/secrets/${at}`);
+      const options = ["ro", "nosuid", "nodev", "noexec"];
+      const name = `the secret at /${fromByteString(target)}`;
+      this.#add({ source, target: this.#inRoot(target), type: "bind", options }, name, false);
+    });
+    this.#flush();
+  }
+
+  /** Makes a file to mount upon, once everything before it is mounted. */
+  #make(target: ByteString): void {
+    this.#flush();
+    this.operations.push(...walkOperation("file", target, ""));
+  }
+
+  #inRoot(target: ByteString): ByteString {
+    return `${this.#root}/${target}`;
+  }
+
+  #overlay(target: ByteString, overlay: NonNullable<PlannedMount["overlay"]>, further: readonly string[]): FstabEntry {
+    const { upper, work } = overlay;
+    if (work !== undefined) forgetVolatile(work);
+    const options = overlayOptions({
+      lower: overlay.lower.map((path) => this.#name(path)),
+      upper: upper === undefined ? undefined : this.#name(upper),
+      work: work === undefined ? undefined : this.#name(work),
+      options: [
+        ...further.filter((word) => !/^(volatile|userxattr|redirect_dir=.*|metacopy=.*|index=.*)$/.test(word)),
+        ...PLAIN_OVERLAY,
+        ...(upper !== undefined && this.#volatile ? ["volatile"] : []),
+        ...(this.#hand.overlayXattrs === "user" ? ["userxattr"] : []),
+      ],
+    });
+    if (options) return { source: "overlay", target, type: "overlay", options };
+    throw new NacreError("ISOLATION", `${overlay.lower.length} layers are more than the kernel can put together`, {
+      hint: "flatten the base image, or use --isolation=chroot",
+    });
+  }
+
+  /** A name of a few bytes without commas and colons: all options of a mount have to fit into one page. */
+  #name(path: string): string {
+    const name = `l/${this.#names++}`;
+    fs.symlinkSync(path, `${this.#directory}/${name}`);
+    return name;
+  }
+
+  #add(entry: FstabEntry, name: string, own: boolean): void {
+    this.#entries.push(entry);
+    this.mounts.push({ path: fromByteString(entry.target), name, own });
+  }
+
+  #flush(): void {
+    if (this.#entries.length === 0) return;
+    const file = `fstab${this.#lists}`;
+    fs.writeFileSync(`${this.#directory}/${file}`, Buffer.from(fstabText(this.#entries), "latin1"), { mode: 0o600 });
+    this.operations.push(...operation("mount", file));
+    if (this.#lists === 0) this.operations.push(...operation("root", encodeOperand(`${this.#plan.dir}/merged`)));
+    this.#entries = [];
+    this.#lists += 1;
+  }
+}
+
+/** What is made on the way must be of this step alone: anyone who shares a directory could put a symlink there. */
+function assertOwn(target: ByteString, before: readonly PlannedMount[]): void {
+  const around = before.findLast((mount) => mount.base !== "step" && target.startsWith(`${mount.target}/`));
+  if (around?.type === "tmpfs") return;
+  throw new NacreError(
+    "MOUNT",
+    `the mount point /${fromByteString(target)} cannot be made in a place that others share`,
+    {
+      hint: "make the directory or file beforehand",
+    },
+  );
+}
+
+function hasOtherMode({ name, mode }: { readonly name: string; readonly mode: number }): boolean {
+  const stat = fs.lstatSync(`/dev/${name}`, { throwIfNoEntry: false });
+  return stat !== undefined && (stat.mode & 0o7777) !== mode;
+}
+
+/** The kernel marks an upper directory that was not synchronised, and refuses it until the mark is gone. */
+function forgetVolatile(work: string): void {
+  fs.rmSync(fsPath(`${toByteString(work)}/work/incompat`), { recursive: true, force: true });
+}

@@ -1,0 +1,26 @@
+/** Making snapshots last beyond a power cut, without anyone waiting for it. */
+import { spawn } from "node:child_process";
+import type { StoredSnapshot } from "../store/snapshots.js";
+import type { Store } from "../store/store.js";
+
+/** Milliseconds after which the kernel has normally written files out by itself (dirty_expire_centisecs is 30 s). */
+const SETTLE_AFTER = 40_000;
+
+/**
+ * Synchronises the file system in the background if there are snapshots that are old enough for that to cost next to
+ * nothing, and notes it. One that is never noted is made anew after the next boot, nothing else.
+ */
+export function syncLater(store: Store, snapshots: readonly StoredSnapshot[]): void {
+  const now = store.directory.now();
+  const due = snapshots.filter(({ synced, created }) => !synced && now - created > SETTLE_AFTER);
+  if (due.length === 0 || store.directory.readOnly) return;
+  const child = spawn("sync", ["-f", store.directory.at("snapshots")], {
+    stdio: "ignore",
+    env: { PATH: process.env.PATH ?? "/usr/bin:/bin", LC_ALL: "C" },
+  });
+  child.once("error", () => {});
+  child.once("exit", (code) => {
+    if (code === 0) for (const { name } of due) store.snapshots.noteSynced(name);
+  });
+  child.unref();
+}

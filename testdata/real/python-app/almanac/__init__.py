@@ -1,0 +1,1 @@
+"""What kind of day a day is."""
