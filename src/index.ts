@@ -32,6 +32,14 @@ export {
 export { type ImageInspection, inspectImage, type LayerInspection, rawDocument } from "./image/inspect.js";
 export type { OutputCompression } from "./output/request.js";
 export { type SavedImage, type SaveOptions, saveImages } from "./output/saveImages.js";
+export {
+  type ChosenIsolation,
+  type IsolationInfo,
+  type IsolationTool,
+  isolationInfo,
+  type LevelInfo,
+} from "./sandbox/isolationInfo.js";
+export { lazyTreeRemover } from "./sandbox/treeRemover.js";
 export { type CacheMountInfo, listCacheMounts } from "./store/cacheMounts.js";
 export { type CheckOptions, type CheckProblem, type CheckReport, checkStore } from "./store/check.js";
 export { type BuildEntry, listBuilds, type NamedBuild, openLog, readBuild } from "./store/logs.js";

@@ -11,6 +11,7 @@ import { formatReference, parseReference } from "../oci/reference.js";
 import type { OutputResult } from "../output/request.js";
 import type { Plan, PlanRequest } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
+import { lazyTreeRemover } from "../sandbox/treeRemover.js";
 import { type BuildEntry, putBuild } from "../store/logs.js";
 import { autoPrune } from "../store/prune.js";
 import { defaultStorePath, Store } from "../store/store.js";
@@ -42,7 +43,9 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   const loaded = loadDockerfile(request);
   const warn = (message: string): void => session?.warn({ rule: "Store", message });
   let session: Session | undefined;
-  const store = await Store.open(request.store ?? defaultStorePath(process.env), { warn });
+  const path = request.store ?? defaultStorePath(process.env);
+  const remover = lazyTreeRemover(path);
+  const store = await Store.open(path, { warn, removeTree: remover.removeTree });
   try {
     session = new Session(request, store, { platform, ignore: loaded.ignore, clock: Date.now });
     const result = await noted(session, loaded, names, buildIn(session, loaded, named, names));
@@ -51,6 +54,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   } finally {
     session?.lease.release();
     await store.close();
+    await remover.close();
   }
 }
 

@@ -8,6 +8,7 @@ import type { ImageLayer } from "../image/image.js";
 import { goQuote } from "../plan/goFormat.js";
 import type { Plan, RunStep } from "../plan/graph.js";
 import type { SandboxChoice } from "../sandbox/detect.js";
+import { USUAL_SHM_SIZE } from "../sandbox/standardMounts.js";
 import type { PreparedRun, RunExit, RunLayer, RunRequest, Sandbox } from "../sandbox/types.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { formatSeconds } from "../support/human.js";
@@ -26,8 +27,6 @@ import { parseSsh, type SshAgents } from "./sshAgents.js";
 
 /** Host name inside a RUN (BuildKit's), unless the build argument BUILDKIT_SANDBOX_HOSTNAME gives another. */
 const HOSTNAME = "buildkitsandbox";
-/** Bytes of /dev/shm (BuildKit's). */
-const SHM_SIZE = 64 << 20;
 
 /** What the solver hands over for one execution. */
 export interface RunWork {
@@ -55,6 +54,7 @@ export class Runs {
   readonly #secrets: Secrets;
   readonly #agents: SshAgents;
   readonly #planned = new Map<RunStep, readonly PlannedRunMount[]>();
+  readonly #releases = new Set<Promise<void>>();
   #fresh: MountLookups["fresh"] | undefined;
   #sandbox: Promise<Sandbox> | undefined;
   #choice: Promise<SandboxChoice | undefined> | undefined;
@@ -103,7 +103,7 @@ export class Runs {
       hostname: this.#hostname(),
       hosts: request.hosts ?? [],
       ulimits: request.limits?.ulimits ?? [],
-      shmSize: request.shmSize === SHM_SIZE ? undefined : request.shmSize,
+      shmSize: request.shmSize === USUAL_SHM_SIZE ? undefined : request.shmSize,
       losses: (await this.#choose())?.losses ?? [],
     };
   }
@@ -113,6 +113,7 @@ export class Runs {
    * @throws NacreError RUN_FAILED if its command fails; ISOLATION, MOUNT, USER_NOT_FOUND, DISK_FULL, CANCELLED
    */
   async execute(step: RunStep, work: RunWork): Promise<RunResult> {
+    if (step.args.length === 0) throw nothingToRun(step);
     const { StepLog } = await import("./stepLog.js");
     const sandbox = await this.#open();
     const prepared = await sandbox.prepare(this.#request(step, work), {
@@ -131,12 +132,23 @@ export class Runs {
       }
       return { layer: await prepared.collect({ signal: work.signal }), log: log.name };
     } finally {
-      await prepared.release();
+      await this.#release(prepared, work.requested);
     }
+  }
+
+  /**
+   * The next step need not wait for the removal of what this one has left; the end of the build does. A cache must be free
+   * before, or a step that does not share it would get another one.
+   */
+  async #release(prepared: PreparedRun, { mounts }: RequestedMounts): Promise<void> {
+    const released = prepared.release().finally(() => this.#releases.delete(released));
+    this.#releases.add(released);
+    if (mounts.some(({ type }) => type === "cache")) await released;
   }
 
   /** Ends what was opened. */
   async close(): Promise<void> {
+    await Promise.all(this.#releases);
     const sandbox = await this.#sandbox?.catch(() => undefined);
     await sandbox?.close();
     await this.#agents.close();
@@ -180,7 +192,7 @@ export class Runs {
       network: step.network === "none" ? "none" : "host",
       insecure: step.security === "insecure",
       hosts: request.hosts ?? [],
-      shmSize: request.shmSize ?? SHM_SIZE,
+      shmSize: request.shmSize ?? USUAL_SHM_SIZE,
       limits: { ulimits: [], ...request.limits },
       mounts: requested.mounts,
       mtime,
@@ -230,6 +242,14 @@ export class Runs {
 }
 
 type StepLogLike = import("./stepLog.js").StepLog;
+
+/** `RUN []`. */
+function nothingToRun({ place }: RunStep): NacreError {
+  return new NacreError("RUN_FAILED", "the command of RUN is empty", {
+    hint: 'write RUN ["program", "argument"], or RUN with a command for the shell',
+    place,
+  });
+}
 
 /** BuildKit's words for the end of a process. */
 function describeExit(step: RunStep, exit: RunExit, timeout: number | undefined): string {

@@ -10,9 +10,7 @@ import { mappingSchema, reportSchema } from "./workerProtocol.js";
 import type { WorkerIds } from "./workerStart.js";
 
 /** Where steps can be executed: in this process, or in a worker with these ids. */
-export type Place =
-  | { readonly kind: "process" }
-  | { readonly kind: "worker"; readonly ids: WorkerIds };
+export type Place = { readonly kind: "process" } | { readonly kind: "worker"; readonly ids: WorkerIds };
 
 /** A place that was tried. */
 export interface Tried {

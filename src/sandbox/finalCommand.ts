@@ -13,8 +13,9 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
   ...["net_bind_service", "net_raw", "sys_chroot", "mknod", "audit_write", "setfcap"],
 ];
 
-/** Names under which two programs are started, so that their words can be told from the step's. */
+/** Names under which programs are started, so that their words can be told from the step's. */
 export interface StartNames {
+  readonly prlimit: string;
   readonly setpriv: string;
   readonly unshare: string;
 }
@@ -82,11 +83,18 @@ export function secretNames(secretEnv: ReadonlyMap<string, string>): string[] {
 /**
  * The command that becomes the step's process once the root is the current directory.
  * @param command what is executed inside the root
+ * @param ulimits arguments of prlimit(1)
  */
-export function finalCommand(planned: PlannedProcess, command: readonly string[], names: StartNames): string[] {
+export function finalCommand(
+  planned: PlannedProcess,
+  command: readonly string[],
+  ulimits: readonly string[],
+  names: StartNames,
+): string[] {
   const { cwd, uid, env, secretEnv } = planned;
   const visible = env.filter((entry) => !OBEYED.test(entry) && !secretEnv.has(entry.slice(0, entry.indexOf("="))));
   return [
+    ...(ulimits.length > 0 ? [names.prlimit, ...ulimits, "--"] : []),
     ...[names.setpriv, ...credentials(planned), "--"],
     ...[needStepProgram("env"), ...OF_SHELLS.filter((name) => !secretEnv.has(name)).flatMap((name) => ["-u", name])],
     ...["--", ...visible],

@@ -1,5 +1,5 @@
 /** What `nacre info` says about executing RUN on this machine, found by trying. */
-import type { Loss, IsolationLevel } from "./types.js";
+import type { IsolationLevel, Loss } from "./types.js";
 
 /** A level here. */
 export interface LevelInfo {

@@ -55,8 +55,11 @@ export class LocalSandbox implements Sandbox {
     this.#stop.abort();
     for (const running of this.#running) await Promise.resolve(running).then(release, () => {});
     const resources = await this.#resources?.catch(() => undefined);
-    resources?.layers.close();
-    resources?.lease.release();
+    if (resources === undefined) return;
+    const { store, level } = this.#parts;
+    if (level === "chroot") await (await import("./chroot.js")).closeChrootRoots({ store, layers: resources.layers });
+    resources.layers.close();
+    resources.lease.release();
   }
 
   async #prepare(request: RunRequest, events: SandboxEvents, resources: Resources): Promise<PreparedRun> {
@@ -100,11 +103,15 @@ interface Resources {
   readonly caches: CacheMounts;
 }
 
-async function openResources({ store, hand }: LocalParts): Promise<Resources> {
+async function openResources({ store, hand, level }: LocalParts): Promise<Resources> {
+  // At this level processes outlive a nacre that is killed.
+  if (level === "chroot") await (await import("./chroot.js")).sweepChroots(store);
   const [{ CacheMounts }, { unpackSeed }] = await Promise.all([import("./cacheMounts.js"), import("./unpackSeed.js")]);
   const lease = store.acquireLease();
   const layers = new OpenLayers(store);
   const snapshots = new Snapshots(store, lease, layers, hand);
-  const caches = new CacheMounts(store, lease, hand, (source, into) => unpackSeed({ store, layers, hand }, source, into));
+  const caches = new CacheMounts(store, lease, hand, (source, into) =>
+    unpackSeed({ store, layers, hand }, source, into),
+  );
   return { lease, layers, snapshots, caches };
 }

@@ -81,7 +81,11 @@ async function run(current: Attempt, files: SetupFiles, io: RunIo): Promise<Step
   const { plan, options } = current;
   const { secretEnv, limits } = plan.process;
   const secrets = [...secretEnv.values()].map((value, at) => [`NACRE_SECRET_${at}`, encodeOperand(value)] as const);
-  const env = { PATH: stepPath(), LC_ALL: "C", LIBMOUNT_FORCE_MOUNT2: "always", ...Object.fromEntries(secrets) };
+  const env = {
+    // By its path: a busybox that is the shell has a mount of its own.
+    ...{ PATH: stepPath(), LC_ALL: "C", LIBMOUNT_FORCE_MOUNT2: "always", NACRE_MOUNT: needStepProgram("mount") },
+    ...Object.fromEntries(secrets),
+  };
   const { signal, warn } = options;
   const { input, directory: cwd } = files;
   const argv = [...namespaces(plan.process), ...setupArguments(current, files, io)];
@@ -103,27 +107,28 @@ function namespaces({ network }: PlannedProcess): string[] {
 
 function setupArguments(current: Attempt, files: SetupFiles, io: RunIo): string[] {
   const { process: planned } = current.plan;
-  const command = finalCommand(planned, commandOf(current), files.names);
+  const { limits } = planned;
+  const ulimits =
+    limits.ulimits.length > 0 ? ulimitArguments(limits.ulimits, readLimitRights(), current.options.warn) : [];
+  const command = finalCommand(planned, commandOf(current), ulimits, files.names);
   assertNoNul(command);
   const encoded = command.some(needsEncoding);
   const names = secretNames(planned.secretEnv);
+  const groups = current.group?.joinFiles ?? [];
   return [
     ...files.operations,
     ...processOperations(current, io),
-    ...["begin", io.kind, encoded ? "1" : "0", String(names.length), ...names],
+    ...["begin", io.kind, encoded ? "1" : "0", String(names.length), String(groups.length), ...names, ...groups],
     ...(encoded ? command.map(encodeOperand) : command),
   ];
 }
 
-function processOperations({ plan, options, group }: Attempt, io: RunIo): string[] {
-  const { hostname, network, limits, uid } = plan.process;
-  const ulimits = limits.ulimits.length > 0 ? ulimitArguments(limits.ulimits, readLimitRights(), options.warn) : [];
+function processOperations({ plan, options }: Attempt, io: RunIo): string[] {
+  const { hostname, network, uid } = plan.process;
   return [
     ...operation("hostname", hostname, optionalProgram("hostname") ?? ""),
     ...(network === "none" ? loopback(options) : []),
     ...(uid !== 0 && io.kind === "log" ? operation("output", String(uid)) : []),
-    ...(group?.joinFiles ?? []).flatMap((file) => operation("join", file)),
-    ...ulimits.flatMap((argument) => operation("limit", argument)),
   ];
 }
 
@@ -149,9 +154,21 @@ function outcomeOf(current: Attempt, end: StepEnd, startWords: string | undefine
   if (startWords === undefined) return { kind: "code", code: end.code ?? 137 };
   const program = commandOf(current)[0] ?? "";
   const failure = execFailure(startWords, end.code, program);
-  if (failure === undefined) throw setupError({ operation: undefined, words: startWords, mounts: [] });
+  if (failure === undefined) return badDirectory(startWords) ?? fail(startWords);
   if (obeyedVariables(current.plan.process.env).length > 0) return "with another setter";
   return unstartable(program, failure.code, failure.reason);
+}
+
+/** The working directory, in the words that the level oci has for it. */
+function badDirectory(words: string): RunExit | undefined {
+  const [, cwd, why] = /cannot chdir to '(.*)': ([^:]+)$/s.exec(words) ?? [];
+  if (cwd === undefined || why === undefined) return undefined;
+  const message = `the working directory ${cwd} cannot be entered: ${why.toLowerCase()}`;
+  return { kind: "unstartable", code: 126, message };
+}
+
+function fail(words: string): never {
+  throw setupError({ operation: "start", words, mounts: [] });
 }
 
 function isFailure(exit: RunExit): boolean {

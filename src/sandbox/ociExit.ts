@@ -1,6 +1,7 @@
 /** What a runtime's own words mean: whether the command could not be started, or its root could not be made. */
 import { NacreError } from "../support/errors.js";
 import { OCI_FAILURES, type OciReport } from "./ociScript.js";
+import { unstartable } from "./stepExit.js";
 import type { RunExit } from "./types.js";
 
 /** How the script around a runtime ended. */
@@ -22,7 +23,7 @@ export function ociExit(end: OciEnd, command: string, runtime: string): RunExit 
   const failure = runtimeErrors(words).at(-1);
   // A runtime that has failed ends with 1 (crun, runc) and has said so; one that has not failed has no error in its log.
   if (code !== undefined && failure === undefined) return { kind: "code", code };
-  if (failure !== undefined) return unstartable(failure, command) ?? fail(runtimeFailure(failure, runtime));
+  if (failure !== undefined) return startFailure(failure, command) ?? fail(runtimeFailure(failure, runtime));
   if (end.code === OCI_FAILURES.mount) return fail(mountFailure(words));
   return fail(otherFailure(end));
 }
@@ -44,10 +45,10 @@ export function runtimeErrors(log: string): string[] {
  * The words of crun and runc for a program that cannot be executed. Shells have two codes for it: 127 where there is no
  * such program, 126 where there is one that cannot be used.
  */
-function unstartable(words: string, command: string): RunExit | undefined {
-  const exec = `exec: ${JSON.stringify(command)}: `;
+function startFailure(words: string, command: string): RunExit | undefined {
   const about =
-    words.includes(exec) || /^(executable file|open executable|exec container process|find executable)/i.test(words);
+    words.includes(`exec: ${JSON.stringify(command)}: `) ||
+    /^(executable file|open executable|exec container process|find executable)/i.test(words);
   const cwd = /chdir (?:to cwd \("([^"]*)"\)|`([^`]*)`).*?: ([^:]+)$/.exec(words);
   if (cwd) {
     const message = `the working directory ${cwd[1] ?? cwd[2]} cannot be entered: ${cwd[3]!.toLowerCase()}`;
@@ -55,10 +56,7 @@ function unstartable(words: string, command: string): RunExit | undefined {
   }
   if (!about) return undefined;
   const reason = /(?:: |^)([^:]+)$/.exec(words)?.[1]?.trim().toLowerCase() ?? "";
-  if (!/not found in \$PATH|no such file/i.test(words))
-    return { kind: "unstartable", code: 126, message: exec + reason };
-  const missing = command.includes("/") ? "no such file or directory" : "executable file not found in $PATH";
-  return { kind: "unstartable", code: 127, message: exec + missing };
+  return unstartable(command, /not found in \$PATH|no such file/i.test(words) ? 127 : 126, reason);
 }
 
 function runtimeFailure(words: string, runtime: string): NacreError {

@@ -122,16 +122,17 @@ export class MountPlanner {
   /**
    * One of /proc, /dev and /sys. None of them may be anything but a directory: what a symlink there would lead to is the
    * image's choice (as with runc; runc follows /dev, we do not).
+   * @param isKept what was made for it stays in the layer
    * @throws NacreError MOUNT
    */
-  system(mount: PlannedMount, ground: Ground): void {
+  system(mount: PlannedMount, ground: Ground, isKept: boolean): void {
     const node = lookup(this.#tree, mount.target);
     if (node !== undefined && node.type !== "dir") {
       throw new NacreError("MOUNT", `${shown(mount.target)} of the image is a ${kindOf(node.type)}, not a directory`, {
         hint: "RUN needs /proc, /dev and /sys as directories: make it one, or remove it, in the base image",
       });
     }
-    if (node === undefined) this.kept.push(stub(mount.target, "dir"));
+    if (node === undefined) (isKept ? this.kept : this.stubs).push(stub(mount.target, "dir"));
     this.fixed(mount, ground);
   }
 
@@ -269,8 +270,10 @@ export class MountPlanner {
   #together(source: BindSource): ByteString {
     const known = this.#shared.get(source.key);
     if (known !== undefined) return known;
-    const lower = [...source.directories];
-    while (lower.length < 2) lower.push(`${this.#places.dir}/empty`);
+    const empty = `${this.#places.dir}/empty`;
+    // Overlayfs wants at least two, and refuses the same one twice.
+    if (source.directories.length === 0) return toByteString(empty);
+    const lower = source.directories.length > 1 ? source.directories : [...source.directories, empty];
     const root = this.#helper({ lower, upper: undefined, work: undefined }, ["ro"]);
     this.#shared.set(source.key, root);
     return root;

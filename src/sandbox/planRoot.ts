@@ -24,6 +24,7 @@ import {
   DEVICE_LINKS,
   DEVICE_NODES,
   INSECURE_DEVICE_NODES,
+  keptDirectories,
   protectiveMounts,
   type StandardMountOptions,
   systemMounts,
@@ -96,7 +97,7 @@ export function planRoot(input: PlanInput): PlannedRoot {
   const { insecure, shmSize } = request;
   const standard = { insecure, userNamespace, singleId: hand.singleId, shmSize };
   const replaced = REPLACEABLE.filter((path) => request.mounts.some(({ target }) => samePath(target, path)));
-  planSystem(planner, facts, standard, replaced);
+  planSystem(planner, facts, standard, replaced, keptDirectories(request));
   planEtc(planner, dir, replaced);
   planRequest(planner, input);
   for (const mount of protectiveMounts(facts, standard, `${toByteString(dir)}/${STEP_NAMES.merged}`)) {
@@ -122,6 +123,7 @@ function planSystem(
   facts: HostFacts,
   options: StandardMountOptions,
   replaced: readonly string[],
+  kept: readonly ByteString[],
 ): void {
   const grounds = new Map<ByteString, Ground>([
     ["proc", emptyGround("kernel")],
@@ -136,7 +138,7 @@ function planSystem(
     const { target } = mount;
     if (replaced.some((path) => isWithin(target, path))) continue;
     if (target.includes("/")) planner.fixed(mount, grounds.get(target));
-    else planner.system(mount, grounds.get(target)!);
+    else planner.system(mount, grounds.get(target)!, kept.includes(target));
   }
   // A mount point of the kernel's own: it is there although nothing can be looked up in /sys.
   if (replaced.includes("sys/fs/cgroup")) planner.view.mount("sys/fs/cgroup", emptyGround("sealed"));

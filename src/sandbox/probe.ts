@@ -8,9 +8,10 @@ import * as path from "node:path";
 import { removeTree } from "../store/removeTree.js";
 import type { Store } from "../store/store.js";
 import { ioError } from "../support/errors.js";
+import { PLAIN_OVERLAY } from "./fstab.js";
 import type { Hand } from "./hand.js";
 import { flavourOf, type IdMapping, isIdentity } from "./idMapping.js";
-import { ownMapping, type Facts } from "./probeFacts.js";
+import { type Facts, ownMapping } from "./probeFacts.js";
 import { lastWords, type Reason, TRIAL_CODES, type Trial, whyNoChroot, whyNoRoot } from "./probeReasons.js";
 import { missingProgram } from "./probeTools.js";
 import type { IsolationLevel } from "./types.js";
@@ -42,14 +43,16 @@ export interface ProbeRequest {
 const PATIENCE = 20_000;
 
 /**
- * A root like that of a step: an overlay that is mounted twice, with a directory replaced in between; a /proc; the
- * exchange of the root directory; and a program that is not there, so that the exit code is 127.
+ * A root like that of a step: an overlay that is mounted twice, with a directory replaced in between, over directories
+ * with marks of what they remove; a /proc; the exchange of the root directory; and a program that is not there, so that
+ * the exit code is 127.
  */
 const TRIAL = `
 cd "$1" || exit ${TRIAL_CODES.directory}
 mount -t overlay -o "$2" overlay "$3" || exit ${TRIAL_CODES.overlay}
 rm -r "$3/gone" && mkdir "$3/gone" && umount "$3" && mount -t overlay -o "$2" overlay "$3" || exit ${TRIAL_CODES.opaque}
 test ! -e "$3/gone/file" || exit ${TRIAL_CODES.opaque}
+test ! -e "$3/removed" && test ! -e "$3/replaced/file" || exit ${TRIAL_CODES.marks}
 mount -t proc proc "$3/proc" || exit ${TRIAL_CODES.proc}
 cd "$3" && mount --no-mtab --move . / || exit ${TRIAL_CODES.root}
 exec unshare --root=. -- /no-such-program
@@ -98,6 +101,11 @@ async function tryOverlay(
     if (facts.programs.has(name)) continue;
     return { upper: undefined, finding: { works: false, why: missingProgram(name) } };
   }
+  const marks = await makeLower(directory, xattrs);
+  if (marks !== undefined) {
+    const trial = { code: TRIAL_CODES.marks, stderr: marks };
+    return { upper: undefined, finding: { works: false, ...whyNoRoot(trial, fileSystemType(store.path), facts) } };
+  }
   const trial = await mountTrial(directory, directory, xattrs, facts);
   if (trial.code === TRIAL_CODES.done) return { upper: "store", finding: { works: true } };
   const why = whyNoRoot(trial, fileSystemType(store.path), facts);
@@ -114,29 +122,50 @@ async function tryOverlay(
   }
 }
 
-/** @param base where the lower directory is. @param upper where upper and work directories are made */
+/**
+ * Two lower directories, of which the upper one removes a name and replaces a directory, made as snapshots are.
+ * @returns why that cannot be
+ */
+async function makeLower(base: string, xattrs: Hand["overlayXattrs"]): Promise<string | undefined> {
+  for (const name of ["gone", "proc", "replaced"]) fs.mkdirSync(path.join(base, "lower", name), { recursive: true });
+  for (const name of ["gone/file", "replaced/file", "removed"]) fs.writeFileSync(path.join(base, "lower", name), "");
+  for (const name of ["marks", "merged"]) fs.mkdirSync(path.join(base, name));
+  const common = { uid: 0, gid: 0, size: 0, mtime: 0 };
+  const opaque = { [`${xattrs}.overlay.opaque`]: "y" };
+  const { unpackWithTar } = await import("./gnuTar.js");
+  try {
+    await unpackWithTar(
+      path.join(base, "marks"),
+      [
+        { entry: { ...common, path: "removed", type: "char", mode: 0, devMajor: 0, devMinor: 0 } },
+        { entry: { ...common, path: "replaced", type: "dir", mode: 0o755, xattrs: opaque } },
+      ],
+      {},
+    );
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** @param base where the lower directories are. @param upper where upper and work directories are made */
 async function mountTrial(base: string, upper: string, xattrs: Hand["overlayXattrs"], facts: Facts): Promise<Trial> {
-  for (const name of ["lower/gone", "lower/proc", "merged"]) fs.mkdirSync(path.join(base, name), { recursive: true });
-  fs.writeFileSync(path.join(base, "lower/gone/file"), "");
   const names = ["upper", "work"].map((name) => `${name}-${xattrs}`);
   for (const name of names) fs.mkdirSync(path.join(upper, name));
   // Relative, because a comma or a colon in the store's path would end the option.
   const top = commonParent(base, upper);
   const from = (directory: string, name: string) => path.relative(top, path.join(directory, name));
   const options = [
-    `lowerdir=${from(base, "lower")}`,
+    `lowerdir=${from(base, "marks")}:${from(base, "lower")}`,
     `upperdir=${from(upper, names[0]!)}`,
     `workdir=${from(upper, names[1]!)}`,
-    ...OVERLAY_OPTIONS,
+    ...PLAIN_OVERLAY,
     ...(xattrs === "user" ? ["userxattr"] : []),
   ];
   const namespaces = ["--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts", "--propagation", "private"];
   const script = ["sh", "-c", TRIAL, "sh", top, options.join(), from(base, "merged")];
   return run(["setpriv", "--pdeathsig", "KILL", "--", "unshare", ...namespaces, "--", ...script], facts);
 }
-
-/** Whatever a kernel's defaults are. `off` would mean `follow` on some, which `userxattr` does not go with. */
-const OVERLAY_OPTIONS = ["redirect_dir=nofollow", "metacopy=off", "index=off"];
 
 function commonParent(a: string, b: string): string {
   let parent = a;

@@ -3,8 +3,8 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { bootId } from "../store/owner.js";
 import type { Store } from "../store/store.js";
-import { canonicalJson } from "../support/json.js";
 import { sha256Hex } from "../support/hash.js";
+import { canonicalJson } from "../support/json.js";
 import { type IdMapping, parseIdMap, type SubordinateRange, subordinateRanges } from "./idMapping.js";
 import { type FoundProgram, findPrograms, type ProgramName } from "./probeTools.js";
 

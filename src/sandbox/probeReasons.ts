@@ -18,7 +18,15 @@ export interface Trial {
 }
 
 /** Exit codes of the script in probe.ts, by what it was doing. */
-export const TRIAL_CODES = { directory: 10, overlay: 11, opaque: 12, proc: 13, root: 14, done: 127 } as const;
+export const TRIAL_CODES = {
+  directory: 10,
+  overlay: 11,
+  opaque: 12,
+  proc: 13,
+  root: 14,
+  marks: 15,
+  done: 127,
+} as const;
 
 const CONTAINER_HELP =
   "in a container, give it the right to mount (Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN), or use --isolation=chroot";
@@ -42,6 +50,11 @@ export function whyNoRoot(trial: Trial, disk: string, facts: Facts): Reason {
       return {
         why: `overlayfs cannot keep that a directory is replaced on this disk (${disk}): it has no extended attributes`,
         help: "put the store on ext4, xfs or btrfs with NACRE_HOME",
+      };
+    case TRIAL_CODES.marks:
+      return {
+        why: `this disk (${disk}) cannot hold the marks by which one layer removes files of another: ${words}`,
+        help: "put the store on ext4, xfs, btrfs or tmpfs with NACRE_HOME, or use --isolation=chroot",
       };
     case TRIAL_CODES.proc:
       return {

@@ -1,7 +1,17 @@
 /** A sandbox whose steps are executed by a worker. The worker is started when the first step comes, once. */
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
-import type { IsolationLevel, Loss, PreparedRun, RunExit, RunIo, RunLayer, RunRequest, Sandbox, SandboxEvents } from "./types.js";
+import type {
+  IsolationLevel,
+  Loss,
+  PreparedRun,
+  RunExit,
+  RunIo,
+  RunLayer,
+  RunRequest,
+  Sandbox,
+  SandboxEvents,
+} from "./types.js";
 import { WorkerClient } from "./workerClient.js";
 import { parseExit, parseRun, parseRunLayer, type SandboxCall } from "./workerProtocol.js";
 import type { StartedWorker } from "./workerStart.js";

@@ -70,13 +70,13 @@ export function removeSetupFiles(directory: string): void {
 }
 
 function startNames(directory: string, tag: string): StartNames {
-  const name = (program: "setpriv" | "unshare"): string => {
+  const name = (program: keyof StartNames): string => {
     const link = `${directory}/${tag}-${program}`;
     fs.symlinkSync(needStepProgram(program), link);
     // env(1) would take it for a variable.
     return program === "unshare" && link.includes("=") ? needStepProgram(program) : link;
   };
-  return { setpriv: name("setpriv"), unshare: name("unshare") };
+  return { prlimit: name("prlimit"), setpriv: name("setpriv"), unshare: name("unshare") };
 }
 
 class Setup {

@@ -33,12 +33,13 @@ exec "$@"
  * Process 1 of the outer pid namespace. It keeps its credentials, and so its death signal, which a step that changes to
  * another user loses. It asked for that signal only after it was there: so it too checks its parent. All pids are read from
  * the same /proc, whichever pid namespace that belongs to. A log goes through a pipe, because nacre's end is a
- * socket, and /dev/stdout could not be opened then. Arguments: `log` or `terminal`; the command to go on with.
+ * socket, and /dev/stdout could not be opened then. What a terminal sends is for the step alone. Arguments: `log` or `terminal`; the command to go on with.
  */
 export const OUTER_SCRIPT = `
 read -r self name state parent rest </proc/self/stat || exit 1
 test "$parent" = "$NACRE_START" || exit 1
 unset NACRE_START
+trap : INT QUIT TERM HUP
 echo "ready $self $parent" >&3
 mode=$1
 shift
@@ -80,18 +81,15 @@ export interface SetupOperations {
   hostname: [name: string, program: string];
   /** Brings the loopback interface up. */
   loopback: [program: string, kind: "ip" | "ifconfig" | "busybox"];
-  /** For prlimit(1). */
-  limit: [argument: string];
-  /** Joins a control group by writing to a file. */
-  join: [file: string];
   /** Gives the pipe of the output to the user of the step, so that /dev/stdout can be opened. */
   output: [uid: string];
 }
 
 /**
  * Makes the root and becomes the step's process. It starts in the directory of this execution. Its arguments are
- * operations (see {@link operation}), then `begin`, the mode, whether the rest is encoded, how many secret
- * variables there are and their names, and the command, which says nothing of them.
+ * operations (see {@link operation}), then `begin`, the mode, whether the command is encoded, how many secret variables and
+ * how many control groups there are, the names of the variables, the files by which the groups are joined, and the
+ * command. The groups are joined last, when nothing is left to be done that a limit could prevent.
  *
  * `walk` makes directories, and a file at the end if asked to, below the root. It goes from one to the next and looks
  * where it has arrived, so that no symlink, whenever it was put there, can lead it elsewhere.
@@ -120,7 +118,7 @@ while test "$1" != begin; do
   shift
   case $operation in
     mount)
-      said=$(mount -n -a -v -T "$1") || fail mount
+      said=$("$NACRE_MOUNT" -n -a -v -T "$1") || fail mount
       case $said in
         *": already mounted"* | *": ignored"*)
           echo "$said" >&2
@@ -196,14 +194,6 @@ while test "$1" != begin; do
       esac
       shift 2
       ;;
-    limit)
-      prlimit --pid "$$" "$1" || fail limit
-      shift
-      ;;
-    join)
-      echo 0 >"$1" || fail join
-      shift
-      ;;
     output)
       chown "$1" /proc/self/fd/1 || fail output
       shift
@@ -213,16 +203,22 @@ while test "$1" != begin; do
       ;;
   esac
 done
-nacre_mode=$2 nacre_encoded=$3 nacre_secrets=$4
-shift 4
-cd -P "$root" && mount -n --move . / || fail move
+nacre_mode=$2 nacre_encoded=$3 nacre_secrets=$4 nacre_groups=$5
+shift 5
+cd -P "$root" && "$NACRE_MOUNT" -n --move . / || fail move
 test "$nacre_mode" = terminal || exec <dev/null
-unset PATH LC_ALL LIBMOUNT_FORCE_MOUNT2 PWD OLDPWD
+unset NACRE_MOUNT PATH LC_ALL LIBMOUNT_FORCE_MOUNT2 PWD OLDPWD
 nacre_number=0
 while test "$nacre_number" -lt "$nacre_secrets"; do
   eval "decode \\"\\$NACRE_SECRET_$nacre_number\\""
   unset "NACRE_SECRET_$nacre_number"
   export "$1=$nacre_value" || fail variable
+  nacre_number=$((nacre_number + 1))
+  shift
+done
+nacre_number=0
+while test "$nacre_number" -lt "$nacre_groups"; do
+  eval "nacre_group_$nacre_number=\\$1"
   nacre_number=$((nacre_number + 1))
   shift
 done
@@ -235,6 +231,10 @@ if test "$nacre_encoded" = 1; then
     nacre_number=$((nacre_number - 1))
   done
 fi
+while test "$nacre_groups" -gt 0; do
+  nacre_groups=$((nacre_groups - 1))
+  eval "echo 0 >\\"\\$nacre_group_$nacre_groups\\"" || fail join
+done
 echo begin >&3
 case $nacre_mode in
   log) exec "$@" 2>&1 3>&- 5>&- 6<&- ;;

@@ -2,10 +2,12 @@
  * What every RUN finds mounted: Docker's defaults (containerd's default specification as BuildKit changes it), as far as
  * this machine has them. Pure: what the machine has comes in as facts.
  */
-import type { ByteString } from "../support/bytes.js";
+import { cleanPath } from "../layer/fileTree.js";
+import { type ByteString, toByteString } from "../support/bytes.js";
 import type { HostFacts } from "./hostFacts.js";
 import { MASKED_PATHS, READONLY_PATHS } from "./protectedPaths.js";
 import type { PlannedMount } from "./rootPlan.js";
+import type { RunRequest } from "./types.js";
 
 /** A device node below the root's /dev, made or bound by whoever carries a plan out. */
 export interface DeviceNode {
@@ -60,7 +62,20 @@ export const DEVICE_LINKS: readonly DeviceLink[] = [
  * Directories at the root that stay in the layer where the image lacks them, as they do with Docker: BuildKit cleans up
  * the mount points of hosts, resolv.conf and `--mount`, these not. Mode 0755, owned by root.
  */
-export const KEPT_DIRECTORIES: readonly ByteString[] = ["dev", "proc", "sys"];
+const KEPT_DIRECTORIES: readonly ByteString[] = ["dev", "proc", "sys"];
+/** Bytes of /dev/shm where nothing else is asked for (Docker's). */
+export const USUAL_SHM_SIZE = 64 << 20;
+
+/**
+ * Those of the directories that stay for a step: one that a mount point of the step's own lies in is cleaned up with it,
+ * and a /dev/shm of another size is such a mount.
+ */
+export function keptDirectories(request: Pick<RunRequest, "mounts" | "script" | "shmSize">): readonly ByteString[] {
+  const targets = request.mounts.map(({ target }) => cleanPath(toByteString(target)));
+  if (request.script) targets.push("dev/pipes");
+  if (request.shmSize !== USUAL_SHM_SIZE) targets.push("dev/shm");
+  return KEPT_DIRECTORIES.filter((name) => !targets.some((target) => target.startsWith(`${name}/`)));
+}
 
 /** What decides over the standard mounts of a step. */
 export interface StandardMountOptions {

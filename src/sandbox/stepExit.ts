@@ -96,9 +96,9 @@ const DOING: Readonly<Record<string, string>> = {
   secret: "a secret cannot be written",
   hostname: "the host name cannot be set",
   loopback: "the loopback network cannot be started",
-  limit: "a resource limit cannot be set",
   join: "the control group of the step cannot be joined",
   variable: "a secret environment variable cannot be set",
+  start: "the step's process cannot be started",
   move: "the step's root cannot become the root directory",
 };
 

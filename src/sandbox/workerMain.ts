@@ -2,12 +2,13 @@
  * The worker: a process of nacre that is root in a user namespace, or has a mount namespace of its own, and executes
  * steps there. Started by workerStart.ts, never by hand; ends with the process that started it.
  */
-import { Store } from "../store/store.js";
+
 import { removeTree } from "../store/removeTree.js";
+import { Store } from "../store/store.js";
 import { closeInherited } from "./inherited.js";
+import { type FromWorker, OUTPUT_FD, type ProbeCall } from "./workerProtocol.js";
 import { mountUpper, openWorkerSandbox } from "./workerSandbox.js";
 import { WorkerServer } from "./workerServer.js";
-import { type FromWorker, OUTPUT_FD, type ProbeCall } from "./workerProtocol.js";
 
 closeInherited();
 

@@ -10,7 +10,16 @@ import { type ErrorCode, isNacreError, NacreError } from "../support/errors.js";
 import type { Hand } from "./hand.js";
 import type { IdMapping } from "./idMapping.js";
 import type { ProbeReport } from "./probe.js";
-import type { CacheRunMount, IsolationLevel, RunExit, RunLayer, RunLimits, RunMount, RunRequest, TreeSource } from "./types.js";
+import type {
+  CacheRunMount,
+  IsolationLevel,
+  RunExit,
+  RunLayer,
+  RunLimits,
+  RunMount,
+  RunRequest,
+  TreeSource,
+} from "./types.js";
 
 /** Descriptors of the worker beside 0 to 3 (3 is the channel): how it was started, and output. */
 export const START_FD = 4;
@@ -111,7 +120,10 @@ const layerSchema = v.strictObject({
   descriptor: v.looseObject({ mediaType: v.string(), digest: v.custom<DiffId>(isDigest), size: natural }),
 }) as unknown as v.GenericSchema<unknown, ImageLayer>;
 
-const sourceSchema: v.GenericSchema<unknown, TreeSource> = v.strictObject({ layers: v.array(layerSchema), path: v.string() });
+const sourceSchema: v.GenericSchema<unknown, TreeSource> = v.strictObject({
+  layers: v.array(layerSchema),
+  path: v.string(),
+});
 
 const owner = { mode: natural, uid: natural, gid: natural };
 
@@ -165,7 +177,10 @@ const requestSchema: v.GenericSchema<unknown, RunRequest> = v.strictObject({
 const rangesSchema = v.array(v.strictObject({ inside: natural, outside: natural, count: natural }));
 
 /** Also of what is kept in the store: see detectCache.ts. */
-export const mappingSchema: v.GenericSchema<unknown, IdMapping> = v.strictObject({ uids: rangesSchema, gids: rangesSchema });
+export const mappingSchema: v.GenericSchema<unknown, IdMapping> = v.strictObject({
+  uids: rangesSchema,
+  gids: rangesSchema,
+});
 
 /** Also of what is kept in the store. */
 export const handSchema: v.GenericSchema<unknown, Hand> = v.strictObject({

@@ -10,11 +10,11 @@ import { writeEnd, writeFrame } from "./workerOutput.js";
 import {
   type Call,
   type FromWorker,
-  parseToWorker,
   type ProbeCall,
+  parseToWorker,
   type SandboxCall,
-  toWire,
   type ToWorker,
+  toWire,
 } from "./workerProtocol.js";
 
 /** What the server works with. */

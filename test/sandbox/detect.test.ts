@@ -78,10 +78,10 @@ describe.skipIf(missing)("as root", () => {
     expect(await chooseSandbox({ store, isolation: "auto", path })).toMatchObject({ level: "chroot" });
   });
 
-  it("a store on an overlay gets its upper directories on a tmpfs that ends with the worker", () => {
-    const { choice } = runHere("root on an overlay", tempDirectory(), { isolation: "namespaces" });
-    expect(choice).toMatchObject({ losses: [], rootless: false, place: { kind: "worker", ids: "own" } });
-    expect(choice?.hand.upper).toEqual({ tmpfs: expect.stringContaining("/world/store/upper") });
+  it("on an overlay, which can hold neither upper directories nor whiteouts, chroot is left", () => {
+    const { choice, findings } = runHere("root on an overlay", tempDirectory(), { isolation: "auto", findings: true });
+    expect(choice).toMatchObject({ level: "chroot", losses: [], place: { kind: "process" } });
+    expect(findings?.namespaces).toMatchObject({ works: false, why: expect.stringContaining("this disk (overlay)") });
   });
 
   it("without the right to mount only chroot is left, and the reasons are given", () => {
@@ -155,7 +155,9 @@ describe("reasons", () => {
     const programs = new Map(facts.programs);
     for (const name of ["newuidmap", "newgidmap"] as const) programs.set(name, { path: `/${name}`, stamp: "" });
     const subuids = [{ start: 1, count: 2 }];
-    expect(whySingleId({ ...facts, programs, subuids, subgids: [] }).why).toBe("there is no range for ann in /etc/subgid");
+    expect(whySingleId({ ...facts, programs, subuids, subgids: [] }).why).toBe(
+      "there is no range for ann in /etc/subgid",
+    );
   });
 
   it("are free of what a terminal would obey", () => {

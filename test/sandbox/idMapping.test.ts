@@ -24,14 +24,22 @@ describe("ranges of a user", () => {
   });
 
   it("leave out lines that are comments, damaged, empty, or beyond the highest id", () => {
-    const text = ["# ann:1:2", "ann:x:2", "ann:1", "ann:5:0", "ann:4294967290:100", "ann::", " ann:9:1 ", ""].join("\n");
+    const text = ["# ann:1:2", "ann:x:2", "ann:1", "ann:5:0", "ann:4294967290:100", "ann::", " ann:9:1 ", ""].join(
+      "\n",
+    );
     expect(subordinateRanges(text, ["ann"])).toEqual([{ start: 9, count: 1 }]);
   });
 });
 
 describe("a full mapping", () => {
   it("has the user's own ids as root, and the ranges one after the other behind them", () => {
-    const ranges = { uids: [{ start: 100, count: 10 }], gids: [{ start: 200, count: 5 }, { start: 400, count: 5 }] };
+    const ranges = {
+      uids: [{ start: 100, count: 10 }],
+      gids: [
+        { start: 200, count: 5 },
+        { start: 400, count: 5 },
+      ],
+    };
     const mapping = fullMapping({ uid: 1000, gid: 50 }, ranges);
     expect(mapArguments(mapping.uids)).toEqual(["0", "1000", "1", "1", "100", "10"]);
     expect(mapArguments(mapping.gids)).toEqual(["0", "50", "1", "1", "200", "5", "6", "400", "5"]);

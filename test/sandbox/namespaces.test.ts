@@ -156,9 +156,9 @@ describe.skipIf(unable)("a step in namespaces", () => {
       "leads nowhere with the working directory %s",
       async (cwd) => {
         const plan = bench.plan(["/bin/sh", "-c", "pwd -P; ls"], { process: { cwd } });
-        const { output } = await bench.execute(plan).catch((error) => ({ output: String(error.message) }));
-        expect(output).not.toContain("vmlinuz");
-        if (!output.includes("cannot")) expect(output).toMatch(/^\/\n/);
+        const { exit, output } = await bench.execute(plan);
+        if (exit.kind === "unstartable") expect(output).toBe("");
+        else expect(output).toMatch(/^\/\nbin\n/);
       },
     );
   });
@@ -190,6 +190,14 @@ describe.skipIf(unable)("a step in namespaces", () => {
         kind: "unstartable",
         code: 126,
         message: 'exec: "/etc": permission denied',
+      });
+    });
+
+    it("says that the working directory cannot be entered", async () => {
+      expect(await exitOf(["/bin/true"], { process: { cwd: "/bin/busybox" } })).toEqual({
+        kind: "unstartable",
+        code: 126,
+        message: "the working directory /bin/busybox cannot be entered: not a directory",
       });
     });
 
@@ -337,14 +345,9 @@ describe.skipIf(unable)("a step in namespaces", () => {
         code: "ISOLATION",
         message: expect.stringContaining("LD_LIBRARY_PATH"),
       });
-      fs.symlinkSync("static", join(lower, "bin/sh"));
-      // A busybox of the name "static" knows no applet of it; a copy named sh is a shell.
-      fs.rmSync(join(lower, "bin/sh"));
       fs.copyFileSync(join(lower, "bin/static"), join(lower, "bin/sh"));
-      fs.copyFileSync(join(lower, "bin/static"), join(lower, "bin/env"));
-      fs.rmSync(join(lower, "bin/env"));
-      fs.copyFileSync(join(lower, "bin/static"), join(lower, "bin/printenv"));
-      expect((await bench.run(["printenv", "LD_LIBRARY_PATH"], changes)).output).toBe("/x y\n");
+      const { output } = await bench.run(["sh", "-c", 'echo "$LD_LIBRARY_PATH$B"'], changes);
+      expect(output).toBe("/x y2\n");
     });
 
     it("that are secret reach the process, and no command line", async () => {

@@ -9,7 +9,7 @@ import type { RunExit } from "../../src/sandbox/types.js";
 import { run as runProgram } from "../setup/nacre.js";
 import { findTool, toolMissing } from "../setup/tools.js";
 import { makeOciRoot, type OciRoot, type PlanChanges, ROOT_HAND } from "./ociRoot.js";
-import { compileOciWorker, groupsNamed, mountsNow, processesWith } from "./ociWorld.js";
+import { compileWorkerOf, groupsNamed, mountsNow, processesWith } from "./ociWorld.js";
 
 const unable = process.getuid?.() !== 0 || toolMissing("unshare") || toolMissing("setpriv") || toolMissing("busybox");
 
@@ -261,7 +261,7 @@ describe.each(["crun", "runc"])("a process that works through %s", (name) => {
   describe.skipIf(unable || toolMissing(name))("in a world of its own", () => {
     let worker: { script: string; directory: string };
     beforeAll(() => {
-      worker = compileOciWorker();
+      worker = compileWorkerOf("ociWorker");
     });
     afterAll(() => {
       fs.rmSync(worker.directory, { recursive: true, force: true });

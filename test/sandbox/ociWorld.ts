@@ -1,4 +1,4 @@
-/** What is to be seen of a step from outside, and the compiled {@link compileOciWorker worker}. */
+/** What is to be seen of a step from outside, and compiling processes that run one. */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Compiles ociWorker.ts, because Node 20 runs no TypeScript. Every user can read it. */
-export function compileOciWorker(): { readonly script: string; readonly directory: string } {
+/** Compiles a script of this folder, because Node 20 runs no TypeScript. Every user can read it. */
+export function compileWorkerOf(name: string): { readonly script: string; readonly directory: string } {
   const directory = fs.mkdtempSync(path.join(tmpdir(), "nacre-worker-"));
   const config = {
     extends: path.join(root, "tsconfig.json"),
@@ -21,19 +21,20 @@ export function compileOciWorker(): { readonly script: string; readonly director
       typeRoots: [path.join(root, "node_modules/@types")],
     },
     include: [],
-    files: [path.join(root, "test/sandbox/ociWorker.ts")],
+    files: [path.join(root, `test/sandbox/${name}.ts`)],
   };
   fs.writeFileSync(path.join(directory, "tsconfig.json"), JSON.stringify(config));
   fs.writeFileSync(path.join(directory, "package.json"), '{"type":"module"}');
   fs.symlinkSync(path.join(root, "node_modules"), path.join(directory, "node_modules"));
   execFileSync(path.join(root, "node_modules/.bin/tsc"), ["-p", directory], { stdio: ["ignore", "pipe", "pipe"] });
   fs.chmodSync(directory, 0o755);
-  return { script: path.join(directory, "test/sandbox/ociWorker.js"), directory };
+  return { script: path.join(directory, `test/sandbox/${name}.js`), directory };
 }
 
-/** Lines of the mount table. */
+/** Lines of the mount table about what tests of this level make; other tests mount, too. */
 export function mountsNow(): string[] {
-  return fs.readFileSync("/proc/self/mounts", "latin1").split("\n");
+  const lines = fs.readFileSync("/proc/self/mounts", "latin1").split("\n");
+  return lines.filter((line) => /nacre(\\040|-)oci/.test(line));
 }
 
 /** Command lines of all processes that have the words in them. */

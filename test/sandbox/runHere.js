@@ -1,6 +1,6 @@
 /**
  * What nacre, as built in dist/, chooses and does in the world in which this script is started (see worlds.ts).
- * Arguments: JSON of `{ store, isolation, path?, rootfs?, args?, times? }`. Prints JSON.
+ * Arguments: JSON of `{ store, isolation, findings?, path?, rootfs?, args?, tmpfs? }`. Prints JSON.
  */
 const load = (/** @type {string} */ name) => import(new URL(`../../dist/${name}`, import.meta.url).href);
 const { Store } = await load("store/store.js");
@@ -13,11 +13,13 @@ const result = {};
 try {
   if (wanted.findings) {
     const detection = await detectIsolation({ store, path: wanted.path });
-    result.findings = Object.fromEntries(LEVELS.map((/** @type {string} */ level) => [level, findingOf(level, detection)]));
+    result.findings = Object.fromEntries(
+      LEVELS.map((/** @type {string} */ level) => [level, findingOf(level, detection)]),
+    );
   }
   const { facts, ...choice } = await chooseSandbox({ store, isolation: wanted.isolation, path: wanted.path });
   result.choice = choice;
-  if (wanted.rootfs) result.runs = await runAll({ ...choice, facts });
+  if (wanted.rootfs) result.runs = await runAll(wanted.tmpfs ? onTmpfs({ ...choice, facts }) : { ...choice, facts });
 } catch (error) {
   const { name, code, message, hint, stack } = /** @type {any} */ (error);
   result.error = { name, code, message, hint, stack };
@@ -25,6 +27,12 @@ try {
   await store.close();
 }
 console.log(JSON.stringify(result));
+
+/** As if the store's disk could hold no upper directories. */
+function onTmpfs(/** @type {any} */ choice) {
+  const hand = { ...choice.hand, upper: { tmpfs: `${wanted.store}/upper` } };
+  return { ...choice, hand, place: choice.rootless ? choice.place : { kind: "worker", ids: "own" } };
+}
 
 async function runAll(/** @type {any} */ choice) {
   const { importRootfs } = await load("archive/rootfs.js");
@@ -51,7 +59,7 @@ async function runOne(/** @type {any} */ sandbox, /** @type {any[]} */ root, /**
   let output = "";
   const request = {
     ...{ root, args, script: undefined, env: ["PATH=/bin"], secretEnv: new Map(), cwd: "/", user: "", hostname: "box" },
-    ...{ network: "none", insecure: false, hosts: [], shmSize: 1 << 20, limits: { ulimits: [] }, mounts: [], mtime: 0 },
+    ...{ network: "host", insecure: false, hosts: [], shmSize: 1 << 20, limits: { ulimits: [] }, mounts: [], mtime: 0 },
   };
   const run = await sandbox.prepare(request, { warn: () => {} });
   try {

@@ -10,6 +10,7 @@ import { namespacesExecutor } from "../../src/sandbox/namespaces.js";
 import type { PlannedMount, PlannedProcess, RootPlan } from "../../src/sandbox/rootPlan.js";
 import { protectiveMounts, systemMounts } from "../../src/sandbox/standardMounts.js";
 import type { RunExit } from "../../src/sandbox/types.js";
+import { toByteString } from "../../src/support/bytes.js";
 import { findTool } from "../setup/tools.js";
 
 /** The hand of root. */
@@ -67,7 +68,7 @@ export class StepBench {
     const standard = { insecure: planned.insecure, userNamespace, shmSize: 64 << 20 };
     const facts = readHostFacts();
     const system = systemMounts(facts, standard);
-    const protective = protectiveMounts(facts, standard, join(dir, "merged"));
+    const protective = protectiveMounts(facts, standard, toByteString(join(dir, "merged")));
     return {
       dir,
       lower: changes.lower ?? [this.lower],

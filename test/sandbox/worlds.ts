@@ -37,7 +37,13 @@ const ON_OVERLAY = [
 ];
 
 /** Where nacre is started. */
-export type World = "root" | "user" | "single user" | "user without namespaces" | "root without mounts" | "root on an overlay";
+export type World =
+  | "root"
+  | "user"
+  | "single user"
+  | "user without namespaces"
+  | "root without mounts"
+  | "root on an overlay";
 
 /** What {@link runHere} may be asked. */
 export interface Wanted {
@@ -47,6 +53,8 @@ export interface Wanted {
   readonly path?: string;
   readonly rootfs?: string;
   readonly args?: readonly (readonly string[])[];
+  /** Upper directories on a tmpfs in any case. */
+  readonly tmpfs?: boolean;
 }
 
 /** What it answers. */

@@ -64,7 +64,7 @@ export async function makeBuildRequest(
     noCache: options.cache === false,
     noCacheFilter: stagesOf(options.cacheFilter),
     network: networkOf(options.network),
-    ...runRequestOf(options),
+    ...runRequestOf(options, sources.env),
     outputs,
     iidFile: options.iidfile,
     metadataFile: options.metadataFile,

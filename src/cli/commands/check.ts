@@ -71,6 +71,7 @@ export function renderReport(report: CheckReport): string[] {
     count(report.references, "reference"),
     count(report.indexes, "index", "indexes"),
     count(report.records, "record"),
+    ...(report.snapshots > 0 ? [count(report.snapshots, "snapshot")] : []),
   ];
   return [...problems, `checked ${seen.join(", ")}: ${formatBytes(report.bytes)} hashed`, ...verdict(report)];
 }

@@ -109,6 +109,8 @@ const USAGE_NAMES = {
   indexes: "indexes of layers",
   records: "records of steps",
   lists: "lists of files",
+  snapshots: "snapshots for RUN",
+  mounts: "caches of RUN",
   blocks: "compressed blocks",
   statCaches: "stat caches",
   temporary: "temporary files",
@@ -155,13 +157,19 @@ function renderUsage(usage: StoreUsage, cacheLimit: number): string[] {
   const kinds = Object.entries(USAGE_NAMES) as [keyof typeof USAGE_NAMES, string][];
   const pairs = kinds
     .filter(([kind]) => usage[kind].count > 0)
-    .map(([kind, name]) => [name, `${formatBytes(usage[kind].bytes)} in ${usage[kind].count} files`] as const);
+    .map(([kind, name]) => [name, `${formatBytes(usage[kind].bytes)} in ${countOf(kind, usage[kind].count)}`] as const);
   const cache = Math.max(0, usage.total.bytes - usage.images.bytes);
   return [
     `disk usage: ${formatBytes(usage.total.bytes)}, of which named images need ${formatBytes(usage.images.bytes)}`,
     ...indent(renderPairs(pairs)),
     `cache: ${formatBytes(cache)}; pruned above ${formatBytes(cacheLimit)}`,
   ];
+}
+
+/** Snapshots and caches are trees of many files; each counts as one. */
+function countOf(kind: keyof typeof USAGE_NAMES, count: number): string {
+  const one = kind === "snapshots" || kind === "mounts" ? "tree" : "file";
+  return `${count} ${one}${count === 1 ? "" : "s"}`;
 }
 
 function indent(lines: readonly string[]): string[] {

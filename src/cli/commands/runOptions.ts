@@ -4,6 +4,7 @@ import { NacreError } from "../../support/errors.js";
 import { parseDuration, parseMemory } from "../../support/human.js";
 import { nearest } from "../../support/suggest.js";
 import type { Command } from "../commander.js";
+import type { Environment } from "../invocation.js";
 import { collect } from "./options.js";
 
 /** The flags by commander's attribute names. */
@@ -32,7 +33,10 @@ export interface RunOptions {
 export function addRunOptions(command: Command): void {
   command
     .optionsGroup("RUN:")
-    .option("--isolation <level>", "auto, oci, namespaces or chroot (default: auto; see nacre info)")
+    .option(
+      "--isolation <level>",
+      "auto, oci, namespaces or chroot (default: $NACRE_ISOLATION, else auto; see nacre info)",
+    )
     .option("--network <mode>", "network of RUN: default and host are nacre's own, none is loopback only")
     .option("--allow <entitlement>", "network.host or security.insecure", collect)
     .option("--secret <spec>", "a secret: id=ID,src=PATH or id=ID,env=NAME", collect)
@@ -60,12 +64,12 @@ const LEVELS = ["auto", "oci", "namespaces", "chroot"] as const;
 const ENTITLEMENTS = ["network.host", "security.insecure"] as const;
 
 /**
- * Reads the flags.
+ * Reads the flags; `$NACRE_ISOLATION` stands for `--isolation`.
  * @throws NacreError USAGE
  */
-export function runRequestOf(options: RunOptions): RunRequestPart {
+export function runRequestOf(options: RunOptions, env: Environment): RunRequestPart {
   return {
-    isolation: options.isolation === undefined ? undefined : oneOf("--isolation", options.isolation, LEVELS),
+    isolation: isolationOf(options.isolation, env),
     allow: (options.allow ?? []).flatMap((text) => text.split(",")).map((text) => oneOf("--allow", text, ENTITLEMENTS)),
     hosts: (options.addHost ?? []).map(parseHost),
     shmSize: options.shmSize === undefined ? undefined : sizeOf("--shm-size", options.shmSize),
@@ -82,6 +86,11 @@ export function runRequestOf(options: RunOptions): RunRequestPart {
     secrets: options.secret,
     ssh: options.ssh,
   };
+}
+
+function isolationOf(given: string | undefined, env: Environment): RunRequestPart["isolation"] {
+  if (given !== undefined) return oneOf("--isolation", given, LEVELS);
+  return env.NACRE_ISOLATION ? oneOf("NACRE_ISOLATION", env.NACRE_ISOLATION, LEVELS) : undefined;
 }
 
 function oneOf<const T extends string>(flag: string, text: string, choices: readonly T[]): T {

@@ -1,6 +1,6 @@
 /** Opening the store for a command, and closing it whatever happens. */
 import { existsSync } from "node:fs";
-import type { Store } from "../../index.js";
+import type { Store, StoreOptions } from "../../index.js";
 import { isNacreError } from "../../support/errors.js";
 import type { Invocation } from "../invocation.js";
 import { print } from "../invocation.js";
@@ -33,21 +33,24 @@ export async function withStore<T>(
   const library = await import("../../index.js");
   const path = await storePath(invocation, options);
   const warn = (message: string): void => print(invocation.stderr, [`warning: ${printable(message)}`]);
-  const store = access === "write" ? await library.Store.open(path, { warn }) : await openToRead(library, path, warn);
+  const remover = library.lazyTreeRemover(path);
+  const opening = { warn, removeTree: remover.removeTree };
+  const store = access === "write" ? await library.Store.open(path, opening) : await openToRead(library, path, opening);
   try {
     return await work(store, library);
   } finally {
     await store.close();
+    await remover.close();
   }
 }
 
 /** Reading prefers a store that can be written, where derived data that is missing can be made again and kept. */
-async function openToRead(library: Library, path: string, warn: (message: string) => void): Promise<Store> {
+async function openToRead(library: Library, path: string, options: StoreOptions): Promise<Store> {
   try {
-    return await library.Store.open(path, { create: false, warn });
+    return await library.Store.open(path, { ...options, create: false });
   } catch (error) {
     if (!isNacreError(error)) throw error;
-    return library.Store.open(path, { readOnly: true, warn });
+    return library.Store.open(path, { ...options, readOnly: true });
   }
 }
 
