@@ -39,7 +39,7 @@ export {
   isolationInfo,
   type LevelInfo,
 } from "./sandbox/isolationInfo.js";
-export { lazyTreeRemover } from "./sandbox/treeRemover.js";
+export { type StoreCleaner, storeCleaner } from "./sandbox/storeCleaner.js";
 export { type CacheMountInfo, listCacheMounts } from "./store/cacheMounts.js";
 export { type CheckOptions, type CheckProblem, type CheckReport, checkStore } from "./store/check.js";
 export { type BuildEntry, listBuilds, type NamedBuild, openLog, readBuild } from "./store/logs.js";

@@ -11,7 +11,7 @@ import { formatReference, parseReference } from "../oci/reference.js";
 import type { OutputResult } from "../output/request.js";
 import type { Plan, PlanRequest } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
-import { lazyTreeRemover } from "../sandbox/treeRemover.js";
+import { storeCleaner } from "../sandbox/storeCleaner.js";
 import { type BuildEntry, putBuild } from "../store/logs.js";
 import { autoPrune } from "../store/prune.js";
 import { defaultStorePath, Store } from "../store/store.js";
@@ -44,8 +44,8 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   const warn = (message: string): void => session?.warn({ rule: "Store", message });
   let session: Session | undefined;
   const path = request.store ?? defaultStorePath(process.env);
-  const remover = lazyTreeRemover(path);
-  const store = await Store.open(path, { warn, removeTree: remover.removeTree });
+  const cleaner = storeCleaner(path);
+  const store = await Store.open(path, { warn, ...cleaner });
   try {
     session = new Session(request, store, { platform, ignore: loaded.ignore, clock: Date.now });
     const result = await noted(session, loaded, names, buildIn(session, loaded, named, names));
@@ -54,7 +54,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   } finally {
     session?.lease.release();
     await store.close();
-    await remover.close();
+    await cleaner.close();
   }
 }
 

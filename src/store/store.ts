@@ -53,6 +53,8 @@ export interface StoreOptions {
   readonly lockHelper?: string | undefined;
   /** Removes directories that may hold files of other owners. Default: as this process is allowed to. */
   readonly removeTree?: RemoveTree | undefined;
+  /** Clears up after copied roots (`c.` in tmp/) of killed processes. Default: they are left. */
+  readonly sweepRoots?: ((store: Store) => Promise<void>) | undefined;
 }
 
 /** An opened store. Close it: until then what it has leased stays leased. */
@@ -109,7 +111,7 @@ export class Store {
     } else if (!readOnly) assertWritableStore(root);
     const directory = new StoreDirectory(root, readOnly, options.warn ?? (() => {}), options.now ?? Date.now);
     const store = new Store(directory, options);
-    if (!readOnly) await store.#tidy();
+    if (!readOnly) await store.#tidy(options.sweepRoots);
     return store;
   }
 
@@ -319,9 +321,10 @@ export class Store {
   }
 
   /** Sees to what earlier processes left behind. One directory is listed; it is empty unless something is. */
-  async #tidy(): Promise<void> {
+  async #tidy(sweepRoots: StoreOptions["sweepRoots"]): Promise<void> {
     const names = namesInTmp(this.directory);
     if (names.length === 0) return;
+    if (names.some((name) => name.startsWith("c."))) await sweepRoots?.(this);
     const trees = sweepTemp(this.directory, names);
     if (trees.length > 0) this.#inBackground(this.#removeTrees(trees));
     const markers = markersAmong(this.directory, names);

@@ -93,8 +93,8 @@ describe.skipIf(unable)("the processes of a step", () => {
       const changes = { process: { uid, gid: uid, groups: [uid] } };
       const running = bench.run(stubborn(seconds), changes, { signal: controller.signal });
       running.catch(() => {});
-      expect(await until(() => napping(seconds))).toBe(true);
-      controller.abort();
+      const begun = await until(() => napping(seconds)).finally(() => controller.abort());
+      expect(begun).toBe(true);
       await expect(running).rejects.toMatchObject({ code: "CANCELLED" });
       expect(napping(seconds)).toBe(false);
       expect(traces(marker).processes).toEqual([]);
@@ -124,7 +124,9 @@ describe.skipIf(unable)("the processes of a step", () => {
 
     it("are gone where they fork without end", async () => {
       const limits = { ulimits: [], pids: 200, timeout: 1_500 };
-      const { exit } = await bench.run(["/bin/sh", "-c", "f() { f | f & }; f; while :; do :; done"], { process: { limits } });
+      const { exit } = await bench.run(["/bin/sh", "-c", "f() { f | f & }; (f) & while :; do :; done"], {
+        process: { limits },
+      });
       expect(exit).toEqual({ kind: "timeout" });
       expect(traces(marker).processes).toEqual([]);
     });

@@ -33,14 +33,14 @@ export async function withStore<T>(
   const library = await import("../../index.js");
   const path = await storePath(invocation, options);
   const warn = (message: string): void => print(invocation.stderr, [`warning: ${printable(message)}`]);
-  const remover = library.lazyTreeRemover(path);
-  const opening = { warn, removeTree: remover.removeTree };
+  const cleaner = library.storeCleaner(path);
+  const opening = { warn, ...cleaner };
   const store = access === "write" ? await library.Store.open(path, opening) : await openToRead(library, path, opening);
   try {
     return await work(store, library);
   } finally {
     await store.close();
-    await remover.close();
+    await cleaner.close();
   }
 }
 
