@@ -276,10 +276,18 @@ function hintFor(exit: RunExit, hasOutput: boolean): string {
     case "memory":
       return "the limit of --memory was reached; raise it, or have the step do less at once";
     case "unstartable":
-      return exit.message.includes("/bin/sh")
-        ? 'the image has no shell: use the exec form, RUN ["program", "argument"], or another base'
-        : "the program is not in the image, or not on its PATH; remember that the exec form has no shell";
+      return hintForStart(exit.code, exit.message);
     default:
       return hasOutput ? `its whole output: nacre logs; ${look}` : look;
   }
+}
+
+function hintForStart(code: 126 | 127, message: string): string {
+  if (message.includes("working directory")) return "choose another WORKDIR, or mend what is there";
+  if (code === 126) {
+    return "it is there but cannot be executed: is it a program for this platform, with a #! line if it is a script, and executable (chmod +x)?";
+  }
+  return message.includes('"/bin/sh"')
+    ? 'the image has no shell: use the exec form, RUN ["program", "argument"], or another base'
+    : "the program, or the interpreter or linker that it asks for, is not in the image or not on its PATH; the exec form has no shell";
 }

@@ -103,9 +103,15 @@ function toId(text: string, spec: string): number {
 async function readRegular(tree: FileTree, path: string): Promise<string | undefined> {
   const { node } = resolvePath(tree, path, true);
   if (node === undefined) return undefined;
-  if (node.type !== "file") throw new NacreError("CONTENT_INVALID", `/${path} is not a regular file`);
-  if (node.size > MAX_BYTES) throw new NacreError("CONTENT_INVALID", `"/${path}" exceeds ${MAX_BYTES} bytes`);
+  if (node.type !== "file") throw unusable(`/${path} is not a regular file`);
+  if (node.size > MAX_BYTES) throw unusable(`"/${path}" exceeds ${MAX_BYTES} bytes`);
   return decodeText(await readSmall(tree, node));
+}
+
+function unusable(message: string): NacreError {
+  return new NacreError("CONTENT_INVALID", message, {
+    hint: "users and groups are looked up in it: make it an ordinary file in the base image",
+  });
 }
 
 /** The content of a small file; from a layer's index where that holds it, so that no layer is opened. */

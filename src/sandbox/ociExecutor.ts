@@ -5,12 +5,13 @@ import { makeControlGroup } from "./controlGroups.js";
 import type { ExecuteOptions, Executor } from "./executor.js";
 import { readLimitRights, ulimitArguments } from "./limits.js";
 import { encodeOciConfig, ociConfig } from "./ociConfig.js";
-import { ociExit } from "./ociExit.js";
+import { EXEC_FAILURE, ociExit } from "./ociExit.js";
 import { writeOciFiles } from "./ociFiles.js";
 import { OCI_PRIVATE, OCI_SCRIPT, type OciMode, parseOciReport } from "./ociScript.js";
 import { needStepProgram, stepPath } from "./programs.js";
 import type { RootPlan } from "./rootPlan.js";
 import { type DeviceNode, INSECURE_DEVICE_NODES } from "./standardMounts.js";
+import { StartWatch } from "./stepExit.js";
 import { runStepProcess, type StepEnd } from "./stepProcess.js";
 import type { RunExit, RunIo } from "./types.js";
 
@@ -30,11 +31,16 @@ async function execute(runtime: OciRuntime, plan: RootPlan, io: RunIo, options: 
   const { limits } = plan.process;
   const group = makeControlGroup(limits);
   try {
-    const end = await start(runtime, plan, io, options, group?.joinFiles ?? []);
+    const watch = io.kind === "log" ? new StartWatch(EXEC_FAILURE, io.onOutput) : undefined;
+    const watched: RunIo = watch ? { kind: "log", onOutput: watch.push } : io;
+    const end = await start(runtime, plan, watched, options, group?.joinFiles ?? []);
+    if (end.killed !== undefined) watch?.release();
     if (end.killed === "abort") throw cancelled();
     if (end.killed === "timeout") return { kind: "timeout" };
     const command = (options.args ?? plan.process.args)[0] ?? "";
-    const exit = ociExit({ report: parseOciReport(end.errors), code: end.code }, command, nameOf(runtime));
+    const output = watch?.words === undefined ? undefined : EXEC_FAILURE + watch.words;
+    const exit = ociExit({ report: parseOciReport(end.errors), code: end.code, output }, command, nameOf(runtime));
+    if (exit.kind !== "unstartable") watch?.release();
     const failed = exit.kind !== "code" || exit.code !== 0;
     return failed && group?.memoryExceeded() ? { kind: "memory" } : exit;
   } finally {

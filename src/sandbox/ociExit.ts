@@ -9,6 +9,8 @@ export interface OciEnd {
   readonly report: OciReport;
   /** Of the script; undefined where it was not even started. */
   readonly code: number | undefined;
+  /** All that was written, if it begins with {@link EXEC_FAILURE}. */
+  readonly output?: string | undefined;
 }
 
 /** Most of a message that is shown. */
@@ -22,10 +24,24 @@ export function ociExit(end: OciEnd, command: string, runtime: string): RunExit 
   const { code, words } = end.report;
   const failure = runtimeErrors(words).at(-1);
   // A runtime that has failed ends with 1 (crun, runc) and has said so; one that has not failed has no error in its log.
-  if (code !== undefined && failure === undefined) return { kind: "code", code };
+  if (code !== undefined && failure === undefined) {
+    return (code === 1 ? execFailure(end.output, command) : undefined) ?? { kind: "code", code };
+  }
   if (failure !== undefined) return startFailure(failure, command) ?? fail(runtimeFailure(failure, runtime));
   if (end.code === OCI_FAILURES.mount) return fail(mountFailure(words));
   return fail(otherFailure(end));
+}
+
+/**
+ * How crun's last words begin where the kernel does not execute the program: it is in the container already then, and what
+ * was to be the process's output is all that it can write to.
+ */
+export const EXEC_FAILURE = '{"msg":"exec container process ';
+
+function execFailure(output: string | undefined, command: string): RunExit | undefined {
+  const lines = output?.trim().split("\n") ?? [];
+  const [message] = runtimeErrors(output ?? "");
+  return lines.length === 1 && message !== undefined ? startFailure(message, command) : undefined;
 }
 
 /** Messages of level error in a runtime's log: one JSON object per line, or plain words where it is older. */

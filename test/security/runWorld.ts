@@ -104,7 +104,9 @@ export class RunWorld {
   async expectNothingLeft(): Promise<void> {
     expect(await settled(this.root, 5000)).toEqual([]);
     expect(mountsBelow(this.root)).toEqual([]);
-    expect(fs.readdirSync(join(this.store, "tmp"))).toEqual([]);
+    // Notes of layers that are still on their way to the disk stay for a while.
+    const half = fs.readdirSync(join(this.store, "tmp")).filter((name) => !name.startsWith("u."));
+    expect(half).toEqual([]);
     expect(ownGroups()).toEqual([]);
   }
 

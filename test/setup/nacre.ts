@@ -13,8 +13,12 @@ export interface Ended {
  * Runs nacre's command as it is built in dist/, without colours and without a SOURCE_DATE_EPOCH from outside.
  * @param home the store
  */
-export function runNacre(home: string, args: readonly string[]): Promise<Ended> {
-  const env: NodeJS.ProcessEnv = { ...process.env, NACRE_HOME: home, NO_COLOR: "1" };
+export function runNacre(
+  home: string,
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const env: NodeJS.ProcessEnv = { ...process.env, NACRE_HOME: home, NO_COLOR: "1", ...more };
   delete env.SOURCE_DATE_EPOCH;
   return run([process.execPath, cli, ...args], { env });
 }
