@@ -28,6 +28,9 @@ import { parseSsh, type SshAgents } from "./sshAgents.js";
 /** Host name inside a RUN (BuildKit's), unless the build argument BUILDKIT_SANDBOX_HOSTNAME gives another. */
 const HOSTNAME = "buildkitsandbox";
 
+/** Milliseconds after which a step's process has been started, and there is time for other things. */
+const STARTED = 5;
+
 /** What the solver hands over for one execution. */
 export interface RunWork {
   /** The file system before the step, lowest layer first. */
@@ -54,6 +57,7 @@ export class Runs {
   readonly #secrets: Secrets;
   readonly #agents: SshAgents;
   readonly #planned = new Map<RunStep, readonly PlannedRunMount[]>();
+  readonly #used: PreparedRun[] = [];
   readonly #releases = new Set<Promise<void>>();
   #fresh: MountLookups["fresh"] | undefined;
   #sandbox: Promise<Sandbox> | undefined;
@@ -137,17 +141,24 @@ export class Runs {
   }
 
   /**
-   * The next step need not wait for the removal of what this one has left; the end of the build does. A cache must be free
-   * before, or a step that does not share it would get another one.
+   * What a step has left is removed while the next one runs, or at the end of the build: nobody need wait for it. A cache
+   * must be free before, or a step that does not share it would get another one.
    */
   async #release(prepared: PreparedRun, { mounts }: RequestedMounts): Promise<void> {
-    const released = prepared.release().finally(() => this.#releases.delete(released));
-    this.#releases.add(released);
-    if (mounts.some(({ type }) => type === "cache")) await released;
+    if (mounts.some(({ type }) => type === "cache")) await prepared.release();
+    else this.#used.push(prepared);
+  }
+
+  #releaseUsed(): void {
+    for (const prepared of this.#used.splice(0)) {
+      const released = prepared.release().finally(() => this.#releases.delete(released));
+      this.#releases.add(released);
+    }
   }
 
   /** Ends what was opened. */
   async close(): Promise<void> {
+    this.#releaseUsed();
     await Promise.all(this.#releases);
     const sandbox = await this.#sandbox?.catch(() => undefined);
     await sandbox?.close();
@@ -217,7 +228,9 @@ export class Runs {
       }
     };
     try {
-      return await prepared.execute({ kind: "log", onOutput }, { signal: AbortSignal.any([signal, stop.signal]) });
+      const ended = prepared.execute({ kind: "log", onOutput }, { signal: AbortSignal.any([signal, stop.signal]) });
+      setTimeout(() => this.#releaseUsed(), STARTED).unref();
+      return await ended;
     } catch (error) {
       throw failure ?? error;
     } finally {

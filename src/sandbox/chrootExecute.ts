@@ -48,7 +48,7 @@ async function attempt(
 ): Promise<RunExit | undefined> {
   if (signal.aborted) throw cancelled();
   const variables = obeyedVariables(planned.env);
-  const command = variables.length === 0 ? args : [...setterInside(variables, setter), ...args];
+  const command = variables.length === 0 ? args : [...setterInside(planned, setter), ...args];
   const tag = io.kind === "log" ? `nacre-${uniqueSuffix()}` : "nacre";
   const names = startNames(dir, tag);
   const watch = io.kind === "log" ? new StartWatch(`${tag}-`, io.onOutput) : undefined;

@@ -27,14 +27,29 @@ const OBEYED =
 /** What a shell says to the programs that it starts. */
 const OF_SHELLS = ["_", "SHLVL", "PWD", "OLDPWD"];
 
+/** The variables of a step, some of which have to be set inside the root. */
+type Variables = Pick<PlannedProcess, "env" | "secretEnv">;
+
 /** What sets variables inside the root, by the image's own means; the first one that is there is taken. */
-const SETTERS: readonly ((variables: readonly string[]) => readonly string[])[] = [
-  (variables) => ["/usr/bin/env", "--", ...variables],
-  (variables) => ["/bin/env", "--", ...variables],
-  (variables) => ["/bin/sh", "-c", EXPORT, "sh", ...variables, "--"],
-  (variables) => ["/bin/busybox", "env", ...variables],
+const SETTERS: readonly ((variables: Variables) => readonly string[])[] = [
+  (variables) => ["/usr/bin/env", ...inOrder(variables)],
+  (variables) => ["/bin/env", ...inOrder(variables)],
+  // A shell keeps what it cannot name itself only where it is left alone, so the order is lost here.
+  ({ env }) => ["/bin/sh", "-c", EXPORT, "sh", ...obeyedVariables(env), "--"],
+  (variables) => ["/bin/busybox", "env", ...inOrder(variables)],
 ];
 const EXPORT = 'while test "$1" != --; do export "$1"; shift; done; shift; exec "$@"';
+
+/** For env(1): all variables once more, so that each has its place. Secret ones, which are set already, must stay. */
+function inOrder({ env, secretEnv }: Variables): string[] {
+  if (secretEnv.size === 0) return ["-i", "--", ...env];
+  const forgotten = env.filter((entry) => !OBEYED.test(entry)).flatMap((entry) => ["-u", nameOf(entry)]);
+  return [...forgotten, "--", ...env];
+}
+
+function nameOf(entry: string): string {
+  return entry.slice(0, entry.indexOf("="));
+}
 
 /** Variables that are set inside the root, because programs of the host would obey them. */
 export function obeyedVariables(env: readonly string[]): string[] {
@@ -46,10 +61,10 @@ export function obeyedVariables(env: readonly string[]): string[] {
  * @param attempt 0 for what is likeliest, then what to take if that is not there
  * @throws NacreError ISOLATION if there is nothing more to take
  */
-export function setterInside(variables: readonly string[], attempt: number): readonly string[] {
+export function setterInside(variables: Variables, attempt: number): readonly string[] {
   const setter = SETTERS[attempt];
   if (setter) return setter(variables);
-  const names = variables.map((entry) => entry.slice(0, entry.indexOf("=")));
+  const names = obeyedVariables(variables.env).map(nameOf);
   throw new NacreError(
     "ISOLATION",
     `the variable ${names.join(", ")} cannot be set: the image has neither env nor a shell`,
@@ -92,7 +107,7 @@ export function finalCommand(
   names: StartNames,
 ): string[] {
   const { cwd, uid, env, secretEnv } = planned;
-  const visible = env.filter((entry) => !OBEYED.test(entry) && !secretEnv.has(entry.slice(0, entry.indexOf("="))));
+  const visible = env.filter((entry) => !OBEYED.test(entry) && !secretEnv.has(nameOf(entry)));
   return [
     ...(ulimits.length > 0 ? [names.prlimit, ...ulimits, "--"] : []),
     ...[names.setpriv, ...credentials(planned), "--"],

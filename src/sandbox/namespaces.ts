@@ -88,7 +88,7 @@ async function run(current: Attempt, files: SetupFiles, io: RunIo): Promise<Step
   };
   const { signal, warn } = options;
   const { input, directory: cwd } = files;
-  const argv = [...namespaces(plan.process), ...setupArguments(current, files, io)];
+  const argv = [...namespaces(plan.process, io), ...setupArguments(current, files, io)];
   try {
     return await runStepProcess({ argv, env, cwd, input, signal, warn, timeout: limits.timeout }, io);
   } catch (error) {
@@ -97,12 +97,21 @@ async function run(current: Attempt, files: SetupFiles, io: RunIo): Promise<Step
   }
 }
 
-function namespaces({ network }: PlannedProcess): string[] {
+function namespaces({ network }: PlannedProcess, io: RunIo): string[] {
   return [
     ...[needStepProgram("unshare"), "--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts"],
     ...(network === "none" ? ["--net"] : []),
-    ...["--propagation", "private", "--", needStepProgram("sh"), "-c", SETUP_SCRIPT, "sh"],
+    ...["--propagation", "private", "--", ...ownSession(io), needStepProgram("sh"), "-c", SETUP_SCRIPT, "sh"],
   ];
+}
+
+/**
+ * The step leads a session and a process group, as with Docker: a signal that it sends to its group ends there. As process 1
+ * it leads no group yet, so setsid does not fork. A shell for the user stays in the session that has the terminal.
+ */
+function ownSession(io: RunIo): string[] {
+  const setsid = io.kind === "log" ? optionalProgram("setsid") : undefined;
+  return setsid === undefined ? [] : [setsid];
 }
 
 function setupArguments(current: Attempt, files: SetupFiles, io: RunIo): string[] {
@@ -144,8 +153,7 @@ function loopback({ warn }: ExecuteOptions): string[] {
 /** What is executed inside the root. */
 function commandOf({ plan, options, setter }: Attempt): readonly string[] {
   const args = options.args ?? plan.process.args;
-  const variables = obeyedVariables(plan.process.env);
-  return variables.length === 0 ? args : [...setterInside(variables, setter), ...args];
+  return obeyedVariables(plan.process.env).length === 0 ? args : [...setterInside(plan.process, setter), ...args];
 }
 
 function outcomeOf(current: Attempt, end: StepEnd, startWords: string | undefined): Outcome {

@@ -2,8 +2,9 @@
  * The configuration (`config.json`) of an OCI runtime for a planned root: pure, so that what a step may do can be read
  * from one place. OCI runtime specification 1.0.2, `config.md` and `config-linux.md`.
  */
-import { type ByteString, encodeText, fromByteString } from "../support/bytes.js";
+import { type ByteString, encodeText, fromByteString, toByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
+import { nodeBinds } from "./noDevices.js";
 import { capabilitiesOf } from "./ociCapabilities.js";
 import type { PlannedMount, PlannedProcess, RootPlan } from "./rootPlan.js";
 import { type SeccompProfile, seccompProfile } from "./seccomp.js";
@@ -15,10 +16,14 @@ export interface OciFacts {
   readonly root: string;
   /** Absolute directory with the secret files, named by their position in the plan. */
   readonly secrets: string;
+  /** Absolute directory with the device nodes of every root, where they cannot be made in /dev; else undefined. */
+  readonly nodes?: string | undefined;
   /** Absolute directory where the host's /sys is bound: at its own place the runtime is shown other control groups. */
   readonly sys: string;
   /** Device nodes of the host that `--security=insecure` gives. */
   readonly devices: readonly DeviceNode[];
+  /** Path of mount(8), where the root's mount is to be made `nodev`: runtimes bind the root upon itself and lose its flags. */
+  readonly mountProgram?: string | undefined;
   /** Capabilities that the hand can give, as the bits of capabilities(7) (`CapEff` of proc(5)). */
   readonly capabilities: bigint;
   /** Resource limits, as far as they may be set. */
@@ -39,6 +44,13 @@ export interface OciMount {
   readonly options: readonly string[];
 }
 
+/** A program of the host that the runtime starts among the container's mounts, before its root becomes the root. */
+export interface OciHook {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+}
+
 /** A device node of the configuration. The runtimes make those of every container (null, zero, tty …) themselves. */
 export interface OciDevice {
   readonly path: string;
@@ -57,6 +69,7 @@ export interface OciConfig {
   readonly root: { readonly path: string; readonly readonly: false };
   readonly hostname: string;
   readonly mounts: readonly OciMount[];
+  readonly hooks?: { readonly createContainer: readonly OciHook[] } | undefined;
   readonly linux: {
     readonly namespaces: readonly { readonly type: string }[];
     readonly maskedPaths: readonly string[];
@@ -95,7 +108,8 @@ const UNLIMITED = 2n ** 64n - 1n;
 export function ociConfig(plan: RootPlan, facts: OciFacts): OciConfig {
   const own = plan.mounts.filter((mount) => mount.base !== "step");
   const plain = own.filter(({ purpose }) => purpose !== "masked" && purpose !== "readonly");
-  const mounts = plain.map((mount) => ociMount(mount, facts.sys));
+  const nodes = facts.nodes === undefined ? [] : nodeBinds(toByteString(facts.nodes));
+  const mounts = [...plain, ...nodes].map((mount) => ociMount(mount, facts.sys));
   const { insecure } = plan.process;
   return {
     ociVersion: "1.0.2",
@@ -103,6 +117,8 @@ export function ociConfig(plan: RootPlan, facts: OciFacts): OciConfig {
     root: { path: asText(facts.root), readonly: false },
     hostname: plan.process.hostname,
     mounts: [...mounts, ...plan.secretFiles.map((file, at) => secretMount(file.target, `${facts.secrets}/${at}`))],
+    hooks:
+      facts.mountProgram === undefined ? undefined : { createContainer: [remountRoot(facts.mountProgram, facts.root)] },
     linux: {
       namespaces: namespacesOf(plan.process),
       maskedPaths: targetsOf(own, "masked"),
@@ -119,19 +135,24 @@ export function encodeOciConfig(config: OciConfig): string {
 
 function ociProcess(process: PlannedProcess, facts: OciFacts): OciProcess {
   const given = capabilitiesOf(facts.capabilities, process.insecure);
-  const secrets = [...process.secretEnv].map(([name, value]) => `${name}=${value}`);
   return {
     terminal: facts.terminal,
     // Runtimes disagree about the umask where none is given.
     user: { uid: process.uid, gid: process.gid, umask: 0o022, additionalGids: process.groups },
     args: (facts.args ?? process.args).map(asText),
-    env: [...process.env, ...secrets].map(asText),
+    env: environment(process).map(asText),
     cwd: asText(process.cwd),
     // Without inheritable and ambient ones a user other than root has none after exec, as with Docker.
     capabilities: { bounding: given, effective: given, permitted: given, inheritable: [], ambient: [] },
     rlimits: facts.ulimits.map(rlimit),
     noNewPrivileges: false,
   };
+}
+
+function environment({ env, secretEnv, addsHome }: PlannedProcess): string[] {
+  const secrets = [...secretEnv].map(([name, value]) => `${name}=${value}`);
+  const end = addsHome ? env.length - 1 : env.length;
+  return [...env.slice(0, end), ...secrets, ...env.slice(end)];
 }
 
 /** From `--nofile=1024:unlimited`, as ulimitArguments (limits.ts) has it for prlimit(1). */
@@ -142,6 +163,10 @@ function rlimit(argument: string): OciProcess["rlimits"][number] {
 
 function limitValue(value: string): bigint {
   return value === "unlimited" ? UNLIMITED : BigInt(value);
+}
+
+function remountRoot(program: string, root: string): OciHook {
+  return { path: program, args: ["mount", "-n", "-o", "remount,bind,nodev", asText(root)], env: ["LC_ALL=C"] };
 }
 
 function namespacesOf({ network }: PlannedProcess): { readonly type: string }[] {

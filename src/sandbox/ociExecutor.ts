@@ -3,7 +3,9 @@ import * as fs from "node:fs";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { makeControlGroup } from "./controlGroups.js";
 import type { ExecuteOptions, Executor } from "./executor.js";
+import type { Hand } from "./hand.js";
 import { readLimitRights, ulimitArguments } from "./limits.js";
+import { needsBoundNodes } from "./noDevices.js";
 import { encodeOciConfig, ociConfig } from "./ociConfig.js";
 import { EXEC_FAILURE, ociExit } from "./ociExit.js";
 import { writeOciFiles } from "./ociFiles.js";
@@ -60,6 +62,8 @@ async function start(
   const config = ociConfig(plan, {
     root: `${plan.dir}/merged`,
     secrets: `${own}/secrets`,
+    nodes: bindsNodes(plan, options.hand) ? `${own}/nodes` : undefined,
+    mountProgram: bindsNodes(plan, options.hand) ? needStepProgram("mount") : undefined,
     sys: `${own}/sys`,
     devices: plan.process.insecure ? INSECURE_DEVICE_NODES.filter(isOnHost) : [],
     capabilities: ownCapabilities(),
@@ -70,7 +74,12 @@ async function start(
   });
   const joins = [String(joinFiles.length), ...joinFiles];
   const command = {
-    argv: [...around(), ...joins, ...scriptArguments(plan, modeOf(runtime, io)), ...runtimeArguments(runtime, own)],
+    argv: [
+      ...around(),
+      ...joins,
+      ...scriptArguments(plan, modeOf(runtime, io), options.hand),
+      ...runtimeArguments(runtime, own),
+    ],
     cwd: directory,
     env: { PATH: stepPath(), LC_ALL: "C", LIBMOUNT_FORCE_MOUNT2: "always" },
     input: [...plan.secretFiles.map(({ content }) => content), Buffer.from(encodeOciConfig(config), "utf8")],
@@ -95,13 +104,18 @@ function around(): string[] {
   return [needStepProgram("unshare"), ...namespaces, "--", needStepProgram("sh"), "-c", OCI_SCRIPT, "sh"];
 }
 
-function scriptArguments(plan: RootPlan, mode: OciMode): string[] {
+/** The runtime makes the nodes of every root in /dev, where they cannot be opened; in a user namespace it binds the host's. */
+function bindsNodes(plan: RootPlan, hand: Hand): boolean {
+  return hand.flavour === "root" && hand.devices && needsBoundNodes(plan.mounts);
+}
+
+function scriptArguments(plan: RootPlan, mode: OciMode, hand: Hand): string[] {
   const secrets = plan.secretFiles.flatMap(({ content, mode, uid, gid }) => [
     String(content.length),
     mode.toString(8),
     `${uid}:${gid}`,
   ]);
-  return [mode, String(plan.secretFiles.length), ...secrets];
+  return [mode, bindsNodes(plan, hand) ? "nodes" : "", String(plan.secretFiles.length), ...secrets];
 }
 
 function modeOf(runtime: OciRuntime, io: RunIo): OciMode {

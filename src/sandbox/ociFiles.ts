@@ -5,6 +5,7 @@ import { ioError, NacreError } from "../support/errors.js";
 import { type FstabEntry, fstabText, overlayOptions, PLAIN_OVERLAY } from "./fstab.js";
 import type { Hand } from "./hand.js";
 import { cgroupsOf, parseMountInfo } from "./hostFacts.js";
+import { rootMountOptions } from "./noDevices.js";
 import { OCI_DIRECTORY, OCI_PRIVATE } from "./ociScript.js";
 import type { PlannedOverlay, RootPlan } from "./rootPlan.js";
 
@@ -36,7 +37,7 @@ function fstab(plan: RootPlan, hand: Hand, directory: string, groups: GroupView)
   const here = toByteString(directory);
   const own = `${here}/${OCI_PRIVATE}`;
   return fstabText([
-    { source: "tmpfs", target: own, type: "tmpfs", options: ["nosuid", "nodev", "mode=700"] },
+    { source: "tmpfs", target: own, type: "tmpfs", options: ["nosuid", "mode=700"] },
     ...overlaysOf(plan).map((overlay, at) => overlayEntry(overlay, hand, directory, at)),
     // Beneath what is done to /sys/fs/cgroup: mounts of the step have their source here.
     { source: "/sys", target: `${own}/sys`, type: "bind", options: ["rbind", "X-mount.mkdir"] },
@@ -68,7 +69,13 @@ interface Overlay extends PlannedOverlay {
 function overlaysOf(plan: RootPlan): Overlay[] {
   const { dir, lower } = plan;
   const here = toByteString(dir);
-  const root = { lower, upper: `${dir}/upper`, work: `${dir}/work`, target: `${here}/merged`, options: [] };
+  const root = {
+    lower,
+    upper: `${dir}/upper`,
+    work: `${dir}/work`,
+    target: `${here}/merged`,
+    options: rootMountOptions(plan.process),
+  };
   const helpers = plan.mounts.flatMap(({ base, overlay, target, options }) =>
     base === "step" && overlay ? [{ ...overlay, target: `${here}/${target}`, options }] : [],
   );

@@ -3,6 +3,10 @@
  * that whatever the runtime leaves (a detached container, its state, mounts) ends with it. The text is constant:
  * everything that varies comes as arguments, the configuration and the secrets through a pipe.
  */
+import { DEVICE_NODES } from "./standardMounts.js";
+
+/** The host's models of the nodes that every root has. */
+const NODES = DEVICE_NODES.map(({ name }) => `/dev/${name}`).join(" ");
 
 /** How the runtime is run. */
 export type OciMode =
@@ -26,7 +30,7 @@ export const OCI_DIRECTORY = "oci";
 export const OCI_PRIVATE = "private";
 
 /**
- * Arguments: how many files of control groups there are, and their names; the mode; how many secrets; for each of them size,
+ * Arguments: how many files of control groups there are, and their names; the mode; `nodes` if device nodes are to be made, or nothing; how many secrets; for each of them size,
  * mode, `uid:gid`; then the runtime with its options. Descriptors are those of stepProcess.ts: 2 takes what is told
  * to nacre, 5 is the standard error of a step on a terminal, 6 holds the secrets one after the other, then the configuration.
  */
@@ -42,10 +46,13 @@ while test "$joins" -gt 0; do
 done
 mount -a -T fstab 2>&4 || exit ${OCI_FAILURES.mount}
 p=${OCI_PRIVATE}
-mode=$1 secrets=$2 n=0
-shift 2
+mode=$1 nodes=$2 secrets=$3 n=0
+shift 3
 {
   mkdir $p/secrets || exit ${OCI_FAILURES.files}
+  if test "$nodes"; then
+    (umask 0 && mkdir $p/nodes && cp -dR ${NODES} $p/nodes/) || exit ${OCI_FAILURES.files}
+  fi
   while test $n -lt "$secrets"; do
     if test "$1" -gt 0; then dd bs="$1" count=1 iflag=fullblock status=none <&6; fi >$p/secrets/$n &&
     chown "$3" $p/secrets/$n && chmod "$2" $p/secrets/$n || exit ${OCI_FAILURES.files}

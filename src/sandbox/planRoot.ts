@@ -8,6 +8,7 @@ import { NacreError } from "../support/errors.js";
 import type { Hand } from "./hand.js";
 import type { HostFacts } from "./hostFacts.js";
 import type { NewPath } from "./newPaths.js";
+import { withoutDevices } from "./noDevices.js";
 import {
   type BindSource,
   type CacheDirectory,
@@ -18,7 +19,7 @@ import {
 } from "./planMounts.js";
 import type { PlannedProcess, RootPlan } from "./rootPlan.js";
 import { emptyGround, type Found, type Ground, isWithin, type Place, shown } from "./rootView.js";
-import { runEnvironment } from "./runEnvironment.js";
+import { addsHome, runEnvironment } from "./runEnvironment.js";
 import type { RunUser } from "./runUser.js";
 import {
   DEVICE_LINKS,
@@ -109,7 +110,7 @@ export function planRoot(input: PlanInput): PlannedRoot {
   const plan: RootPlan = {
     dir,
     lower: [...stubDirectory, ...input.lower],
-    mounts,
+    mounts: insecure ? mounts : withoutDevices(mounts),
     secretFiles,
     makeCwd: cwd.makeCwd,
     process: planProcess(input, cwd.cwd),
@@ -255,5 +256,8 @@ function planProcess({ request, user, hand }: PlanInput, cwd: string): PlannedPr
   const secretNames = new Set(secretEnv.keys());
   const env = runEnvironment(request.env, { home: user.home, agentSocket, secretNames });
   const { uid, gid, groups } = user;
-  return { args, env, secretEnv, cwd, uid, gid, groups, hostname, network, insecure, limits };
+  return {
+    ...{ args, env, secretEnv, addsHome: addsHome(request.env, secretNames) },
+    ...{ cwd, uid, gid, groups, hostname, network, insecure, limits },
+  };
 }

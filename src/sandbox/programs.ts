@@ -24,7 +24,7 @@ const NEEDED = {
 } as const;
 
 /** Programs of which one or the other serves, where it is there. */
-type OptionalProgram = "bash" | "busybox" | "hostname" | "ifconfig" | "ip";
+type OptionalProgram = "bash" | "busybox" | "hostname" | "ifconfig" | "ip" | "setsid";
 
 /** What busybox has under the same name lacks what is needed. */
 const NOT_OF_BUSYBOX: ReadonlySet<string> = new Set(["setpriv", "unshare", "mount", "prlimit"]);

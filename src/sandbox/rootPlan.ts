@@ -50,6 +50,8 @@ export interface PlannedProcess {
   /** `NAME=value`, each name once, HOME included, secret values not. */
   readonly env: readonly string[];
   readonly secretEnv: ReadonlyMap<string, string>;
+  /** The last of `env` is a HOME that was added: it comes after secret variables, too. */
+  readonly addsHome?: boolean | undefined;
   /** Absolute path inside the root; no symlink in it, except below /proc and /sys. */
   readonly cwd: string;
   readonly uid: number;

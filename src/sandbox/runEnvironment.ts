@@ -10,6 +10,11 @@ export interface EnvironmentDefaults {
   readonly secretNames: ReadonlySet<string>;
 }
 
+/** True if {@link runEnvironment} adds HOME, as the last variable: runtimes do so when all others, secret ones too, are set. */
+export function addsHome(env: readonly string[], secretNames: ReadonlySet<string>): boolean {
+  return !secretNames.has("HOME") && (env.findLast((entry) => entry.startsWith("HOME=")) ?? "HOME=") === "HOME=";
+}
+
 /**
  * Of several values of a name the last one stays, where the last one stands. Entries without `=` are no variables and go.
  * @param env ordered `NAME=value`

@@ -10,6 +10,7 @@ import type { StartNames } from "./finalCommand.js";
 import { type FstabEntry, fstabText, overlayOptions, PLAIN_OVERLAY } from "./fstab.js";
 import type { Hand } from "./hand.js";
 import { lockedFlags, parseMountInfo } from "./hostFacts.js";
+import { needsBoundNodes, nodeBinds, rootMountOptions } from "./noDevices.js";
 import { needStepProgram } from "./programs.js";
 import type { PlannedMount, RootPlan } from "./rootPlan.js";
 import { encodeOperand, operation, walkOperation } from "./setupScript.js";
@@ -41,7 +42,7 @@ export function makeSetupFiles(plan: RootPlan, hand: Hand, volatile: boolean, te
   const directory = `${plan.dir}/run-${uniqueSuffix()}`;
   try {
     fs.mkdirSync(directory, { mode: 0o700 });
-    for (const name of ["l", "links", "secrets"]) fs.mkdirSync(`${directory}/${name}`);
+    for (const name of ["l", "links", "nodes", "secrets"]) fs.mkdirSync(`${directory}/${name}`);
     for (const { name, target } of DEVICE_LINKS) fs.symlinkSync(target, `${directory}/links/${name}`);
     const setup = new Setup(plan, hand, volatile, directory);
     setup.build();
@@ -103,9 +104,10 @@ class Setup {
   build(): void {
     const { dir, lower, mounts, secretFiles, makeCwd, process } = this.#plan;
     if (secretFiles.length > 0) this.#addSecretPlace();
+    if (this.#bindsOwnNodes) this.#addNodePlace();
     for (const mount of mounts) if (mount.base === "step") this.#addHelper(mount);
     const overlay = { lower, upper: `${dir}/upper`, work: `${dir}/work` };
-    this.#add(this.#overlay(this.#root, overlay, []), "the step's root", true);
+    this.#add(this.#overlay(this.#root, overlay, rootMountOptions(process)), "the step's root", true);
     mounts.forEach((mount, at) => {
       if (mount.base !== "step") this.#addMount(mount, mounts.slice(0, at));
     });
@@ -122,6 +124,12 @@ class Setup {
     const options = ["mode=700", "nosuid", "nodev", "noexec"];
     const target = toByteString(`${this.#directory}/secrets`);
     this.#add({ source: "tmpfs", target, type: "tmpfs", options }, "the place for secrets", true);
+  }
+
+  /** Nodes of the step's own: its changes of mode and owner must not reach the machine's. */
+  #addNodePlace(): void {
+    const target = toByteString(`${this.#directory}/nodes`);
+    this.#add({ source: "tmpfs", target, type: "tmpfs", options: ["mode=700"] }, "the place for devices", true);
   }
 
   #addHelper({ target, overlay, options }: PlannedMount): void {
@@ -161,6 +169,10 @@ class Setup {
     return this.#hand.flavour === "root" && this.#hand.devices;
   }
 
+  get #bindsOwnNodes(): boolean {
+    return this.#makesNodes && needsBoundNodes(this.#plan.mounts);
+  }
+
   /** The nodes that a step of this kind has, as far as they are on the host. */
   get #nodes(): string[] {
     const insecure = this.#plan.process.insecure ? INSECURE_DEVICE_NODES.map(({ name }) => name) : [];
@@ -182,8 +194,14 @@ class Setup {
   #addDevices(): void {
     if (!this.#plan.mounts.some(({ target, type }) => target === "dev" && type === "tmpfs")) return;
     if (!this.#makesNodes) return void this.operations.push(...operation("links"));
-    this.operations.push(...operation("devices"));
+    this.operations.push(...operation("devices", this.#bindsOwnNodes ? "apart" : "inside"));
     if (DEVICE_NODES.some(hasOtherMode)) this.operations.push(...operation("modes"));
+    if (this.#bindsOwnNodes) {
+      const binds = nodeBinds(toByteString(`${this.#directory}/nodes`));
+      for (const { source, target, type, options } of binds) {
+        this.#add({ source, target: this.#inRoot(target), type, options }, `/${fromByteString(target)}`, true);
+      }
+    }
     for (const name of this.#nodes.slice(DEVICE_NODES.length)) {
       const parent = name.slice(0, Math.max(0, name.lastIndexOf("/")));
       if (parent !== "") this.operations.push(...walkOperation("dir", `dev/${parent}`, ""));

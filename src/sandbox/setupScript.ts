@@ -67,8 +67,11 @@ export interface SetupOperations {
   mount: [file: string];
   /** Says where the root is, once it is mounted. */
   root: [path: string];
-  /** Makes device nodes and what is in `links`, in the root's /dev. */
-  devices: [];
+  /**
+   * Makes device nodes and what is in `links`, in the root's /dev; `apart`: the nodes in `nodes`, and files for them to be
+   * mounted upon in the root's /dev.
+   */
+  devices: [where: "inside" | "apart"];
   /** Gives these nodes the mode that they have everywhere, where the host's differ. */
   modes: [];
   /** The same for a single device of the host. */
@@ -157,11 +160,20 @@ while test "$1" != begin; do
       ;;
     devices)
       umask 0
-      cp -dR ${NODES} links/. "$root/dev/" || fail devices
+      nodes=$root/dev
+      if test "$1" = apart; then
+        nodes=$base/nodes
+        cp -dR ${NODES} nodes/ || fail devices
+        cp -dR links/. "$root/dev/" || fail devices
+        for name in ${NODE_NAMES}; do : >"$root/dev/$name" || fail devices; done
+      else
+        cp -dR ${NODES} links/. "$root/dev/" || fail devices
+      fi
       umask 022
+      shift
       ;;
     modes)
-      (cd "$root/dev" && exec chmod 666 ${NODE_NAMES}) || fail devices
+      (cd "$nodes" && exec chmod 666 ${NODE_NAMES}) || fail devices
       ;;
     device)
       umask 0

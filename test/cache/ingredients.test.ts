@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ingredientsOf, type KeyInputs, keyOf } from "../../src/cache/ingredients.js";
+import { ingredientsOf, type KeyInputs, keyOf, type RunInputs } from "../../src/cache/ingredients.js";
 import { digestOfHex } from "../../src/oci/digest.js";
 import type { CopyStep, RunStep, Step, WorkdirStep } from "../../src/plan/graph.js";
 
@@ -72,11 +72,30 @@ describe("a key changes with everything that can change the layer", () => {
     ["the network", { network: "host" }],
     ["the security mode", { security: "insecure" }],
     ["a device", { devices: [] }],
-    ["a mount", { mounts: ["type=tmpfs,target=/u"] }],
     ["the platform", { platform: { os: "linux", architecture: "arm64" } }],
     ["the platform's variant", { platform: { os: "linux", architecture: "arm64", variant: "v9" } }],
   ];
   test.each(runs)("RUN: %s", (_, change) => expect(key({ ...run, ...change })).not.toBe(key(run)));
+
+  const observed: RunInputs = {
+    mounts: [{ type: "tmpfs", target: "/t" }],
+    hostname: "h",
+    hosts: [{ name: "a", ip: "10.0.0.1" }],
+    ulimits: [{ name: "nofile", soft: 1, hard: 2 }],
+    shmSize: undefined,
+    losses: [],
+  };
+  test.each<[string, Partial<RunInputs>]>([
+    ["a mount", { mounts: [{ type: "tmpfs", target: "/u" }] }],
+    ["no mount", { mounts: [] }],
+    ["the host name", { hostname: "other" }],
+    ["a line of /etc/hosts", { hosts: [{ name: "a", ip: "10.0.0.2" }] }],
+    ["a limit", { ulimits: [{ name: "nofile", soft: 1, hard: 3 }] }],
+    ["the size of /dev/shm", { shmSize: 1 << 20 }],
+    ["what the sandbox cannot keep", { losses: ["owners"] }],
+  ])("RUN: %s", (_, change) => {
+    expect(key(run, { run: { ...observed, ...change } })).not.toBe(key(run, { run: observed }));
+  });
 
   test.each<[string, Partial<WorkdirStep>]>([
     ["the path", { path: "/v" }],

@@ -45,7 +45,8 @@ function scriptOf(plan: RootPlan): string {
   lines.push(overlayLine(plan.lower, { upper: "upper", work: "work" }, "merged", []));
   for (const mount of plan.mounts) if (mount.base !== "step") lines.push(...mountLines(mount));
   if (plan.makeCwd !== undefined) lines.push(`mkdir -p ${quote(`merged/${plan.makeCwd}`)}`);
-  lines.push("cp -a /dev/null /dev/zero merged/dev/");
+  for (const name of ["null", "zero"])
+    lines.push(`touch merged/dev/${name}; mount --bind /dev/${name} merged/dev/${name}`);
   return `${lines.join("\n")}\n`;
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hand } from "../../src/sandbox/hand.js";
 import { readHostFacts } from "../../src/sandbox/hostFacts.js";
+import { withoutDevices } from "../../src/sandbox/noDevices.js";
 import type { PlannedMount, PlannedProcess, RootPlan } from "../../src/sandbox/rootPlan.js";
 import { protectiveMounts, systemMounts } from "../../src/sandbox/standardMounts.js";
 import { requireTool } from "../setup/tools.js";
@@ -64,11 +65,12 @@ function makePlan(dir: string, lower: readonly string[], changes: PlanChanges, u
   const facts = readHostFacts();
   const insecure = changes.process?.insecure ?? false;
   const options = { insecure, userNamespace, shmSize: 64 << 20 };
-  const mounts = [
+  const all = [
     ...systemMounts(facts, options),
     ...(changes.mounts ?? []),
     ...protectiveMounts(facts, options, join(dir, "merged")),
   ];
+  const mounts = insecure ? all : withoutDevices(all);
   const process: PlannedProcess = {
     args: ["/bin/sh", "-c", "true"],
     env: [PATH, "HOME=/root"],

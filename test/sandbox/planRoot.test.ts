@@ -178,9 +178,9 @@ describe("mounts within mounts", () => {
     ]);
     const binding = root.plan.mounts.filter(({ target }) => /^[abc]$/.test(target));
     expect(binding.map(({ source: from, options }) => [from, options])).toEqual([
-      ["/step/mount0/sub", ["ro"]],
-      ["/step/mount0/sub", ["ro"]],
-      ["/step/mount1", ["ro"]],
+      ["/step/mount0/sub", ["ro", "nodev"]],
+      ["/step/mount0/sub", ["ro", "nodev"]],
+      ["/step/mount1", ["ro", "nodev"]],
     ]);
   });
 
@@ -198,7 +198,7 @@ describe("the standard mounts", () => {
     const mounts = plan(image(), { mounts: [tmpfs("/t")] }).plan.mounts;
     expect(mounts.map(({ target, type, options }) => `${target} ${type} ${options}`)).toEqual([
       "proc proc nosuid,noexec,nodev",
-      "dev tmpfs nosuid,strictatime,mode=755,size=65536k",
+      "dev tmpfs nosuid,strictatime,mode=755,size=65536k,nodev",
       "dev/pts devpts nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5",
       "dev/shm tmpfs nosuid,noexec,nodev,mode=1777,size=67108864",
       "dev/mqueue mqueue nosuid,noexec,nodev",
@@ -206,7 +206,7 @@ describe("the standard mounts", () => {
       "sys/fs/cgroup bind ro,nosuid,noexec,nodev",
       "etc/resolv.conf bind ro,nosuid,noexec,nodev",
       "etc/hosts bind ro,nosuid,noexec,nodev",
-      "t tmpfs nosuid",
+      "t tmpfs nosuid,nodev",
       "proc/sys bind rbind,ro,nosuid,noexec,nodev",
       "proc/acpi tmpfs ro,size=4k,nr_inodes=1",
       "proc/keys bind ",
@@ -216,6 +216,7 @@ describe("the standard mounts", () => {
   it("protect nothing in an insecure step", () => {
     const mounts = plan(image(), { insecure: true }).plan.mounts;
     expect(mounts.some(({ purpose }) => purpose === "masked" || purpose === "readonly")).toBe(false);
+    expect(mounts.find(({ target }) => target === "dev")?.options).not.toContain("nodev");
     expect(mounts.find(({ target }) => target === "sys")?.options).not.toContain("ro");
   });
 
@@ -257,7 +258,7 @@ describe("the standard mounts", () => {
       { binds: new Map([[hosts, sourceOf(source, "f")]]) },
     );
     expect(root.plan.mounts.filter(({ target }) => target === "dev/shm")).toMatchObject([
-      { options: ["nosuid", "size=1"] },
+      { options: ["nosuid", "size=1", "nodev"] },
     ]);
     expect(root.plan.mounts.filter(({ target }) => target === "etc/hosts")).toMatchObject([{ source: "/store/a/f" }]);
     expect(root.plan.mounts.filter(({ target }) => target === "sys/fs/cgroup")).toMatchObject([{ type: "tmpfs" }]);

@@ -7,6 +7,7 @@ import type { ExecuteOptions } from "../../src/sandbox/executor.js";
 import type { Hand } from "../../src/sandbox/hand.js";
 import { readHostFacts } from "../../src/sandbox/hostFacts.js";
 import { namespacesExecutor } from "../../src/sandbox/namespaces.js";
+import { withoutDevices } from "../../src/sandbox/noDevices.js";
 import type { PlannedMount, PlannedProcess, RootPlan } from "../../src/sandbox/rootPlan.js";
 import { protectiveMounts, systemMounts } from "../../src/sandbox/standardMounts.js";
 import type { RunExit } from "../../src/sandbox/types.js";
@@ -69,10 +70,11 @@ export class StepBench {
     const facts = readHostFacts();
     const system = systemMounts(facts, standard);
     const protective = protectiveMounts(facts, standard, toByteString(join(dir, "merged")));
+    const mounts = [...system, ...(changes.mounts ?? []), ...protective];
     return {
       dir,
       lower: changes.lower ?? [this.lower],
-      mounts: [...system, ...(changes.mounts ?? []), ...protective],
+      mounts: planned.insecure ? mounts : withoutDevices(mounts),
       secretFiles: changes.secretFiles ?? [],
       makeCwd: changes.makeCwd,
       process: planned,

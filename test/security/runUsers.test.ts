@@ -15,7 +15,11 @@ describe.skipIf(cannotRun)("USER of a RUN", () => {
   /** @returns `uid gid groups` of the process */
   async function idsOf(user: string, level: string, base = "box:1"): Promise<string> {
     const output = await world.run(`FROM ${base}\nUSER ${user}\nRUN ${ids}\n`, { level, args: ["--no-cache"] });
-    const of = (name: string) => output.find((line) => line.startsWith(`${name}:`))?.split(/[ :]+/).slice(1) ?? [];
+    const of = (name: string) =>
+      output
+        .find((line) => line.startsWith(`${name}:`))
+        ?.split(/[ :]+/)
+        .slice(1) ?? [];
     return `${of("Uid")[0]} ${of("Gid")[0]} ${of("Groups").filter(Boolean).join()}`;
   }
 
@@ -90,7 +94,9 @@ describe.skipIf(cannotRun)("USER of a RUN", () => {
   });
 
   test("a user other than root has no capabilities, whatever the image gives it", async () => {
-    const [caps] = await world.run("FROM box:1\nUSER app\nRUN grep -E '^Cap(Eff|Prm|Amb)' /proc/self/status | tr '\\t\\n' '  '\n");
+    const [caps] = await world.run(
+      "FROM box:1\nUSER app\nRUN grep -E '^Cap(Eff|Prm|Amb)' /proc/self/status | tr '\\t\\n' '  '\n",
+    );
     expect(caps?.trim()).toBe("CapPrm: 0000000000000000 CapEff: 0000000000000000 CapAmb: 0000000000000000");
   });
 });

@@ -75,7 +75,10 @@ export class RunWorld {
   }
 
   /** Builds a Dockerfile given as text. However it ends, nothing of it is left. */
-  async build(dockerfile: string, { level = "namespaces", args = [], ...settings }: BuildSettings = {}): Promise<Built> {
+  async build(
+    dockerfile: string,
+    { level = "namespaces", args = [], ...settings }: BuildSettings = {},
+  ): Promise<Built> {
     const path = join(this.root, `Dockerfile${this.#count++}`);
     fs.writeFileSync(path, dockerfile);
     const argv = ["build", "--progress=plain", "--isolation", level, "-f", path, ...args, this.context];
@@ -94,7 +97,10 @@ export class RunWorld {
   }
 
   /** Builds what must fail. @returns the message and the hint */
-  async fail(dockerfile: string, settings: BuildSettings = {}): Promise<{ message: string; hint: string; text: string }> {
+  async fail(
+    dockerfile: string,
+    settings: BuildSettings = {},
+  ): Promise<{ message: string; hint: string; text: string }> {
     const { code, text } = await this.build(dockerfile, settings);
     expect(code, text).toBe(1);
     return { message: /^ERROR: (.*)$/m.exec(text)?.[1] ?? "", hint: /^hint: (.*)$/m.exec(text)?.[1] ?? "", text };
@@ -133,7 +139,10 @@ export function expectPlain(code: number | null, text: string): void {
 function ownGroups(): string[] {
   const group = `nacre-`;
   const roots = ["/sys/fs/cgroup", ...listed("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`)];
-  const own = fs.readFileSync("/proc/self/cgroup", "latin1").split("\n").map((line) => line.split(":")[2] ?? "");
+  const own = fs
+    .readFileSync("/proc/self/cgroup", "latin1")
+    .split("\n")
+    .map((line) => line.split(":")[2] ?? "");
   const places = new Set(roots.flatMap((root) => own.map((path) => join(root, path))));
   return [...places].flatMap((place) =>
     listed(place)
