@@ -18,6 +18,7 @@ import { defaultStorePath, Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { type AssembledImage, assemble, rfc3339 } from "./assemble.js";
 import { Bases, type NamedContext, parseNamedContexts } from "./bases.js";
+import { checkRunOptions } from "./checkRunOptions.js";
 import { Contexts } from "./contexts.js";
 import { type LoadedDockerfile, loadDockerfile } from "./dockerfileSource.js";
 import { epochOf } from "./keyer.js";
@@ -40,6 +41,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   const platform = request.platform === undefined ? undefined : parsePlatform(request.platform);
   const named = parseNamedContexts(request.buildContexts ?? {});
   checkResultFiles(request);
+  checkRunOptions(request);
   const loaded = loadDockerfile(request);
   const warn = (message: string): void => session?.warn({ rule: "Store", message });
   let session: Session | undefined;

@@ -112,6 +112,14 @@ export class Runs {
     };
   }
 
+  /** A step is going to be executed as soon as its inputs are there. */
+  expect(): void {
+    this.#open().then(
+      (sandbox) => sandbox.expect?.(),
+      () => {},
+    );
+  }
+
   /**
    * Executes a step.
    * @throws NacreError RUN_FAILED if its command fails; ISOLATION, MOUNT, USER_NOT_FOUND, DISK_FULL, CANCELLED

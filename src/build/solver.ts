@@ -209,6 +209,7 @@ export class Solver {
 
   /** Inputs are solved outside the limit here too. */
   async #run(step: RunStep, runs: Runs): Promise<Made> {
+    runs.expect();
     const [root, requested] = await Promise.all([
       this.#layersOf(step.parent),
       runs.requestMounts(step, (source) => this.#mountTree(step, source)),

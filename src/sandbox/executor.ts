@@ -11,6 +11,14 @@ export interface Executor {
    *   tool that refused it; DISK_FULL
    */
   execute(plan: RootPlan, io: RunIo, options: ExecuteOptions): Promise<RunExit>;
+  /** Ends processes that wait for a further step, if there are any. */
+  close?(): void;
+}
+
+/** How an executor is made. */
+export interface ExecutorOptions {
+  /** More steps are to be expected: processes for the next one are started while one runs. Then it must be closed. */
+  readonly series?: boolean | undefined;
 }
 
 /** Of one execution. */

@@ -27,6 +27,7 @@ export class LocalSandbox implements Sandbox {
   readonly #parts: LocalParts;
   readonly #stop = new AbortController();
   readonly #running = new Set<PreparedRun | Promise<PreparedRun>>();
+  #executing: Promise<Executor> | undefined;
   #resources: Promise<Resources> | undefined;
 
   constructor(parts: LocalParts) {
@@ -51,9 +52,18 @@ export class LocalSandbox implements Sandbox {
     }
   }
 
+  expect(): void {
+    if (this.#stop.signal.aborted || this.level === "chroot") return;
+    this.#resources ??= openResources(this.#parts);
+    // Whoever needs them is told what is wrong with them.
+    const all = [this.#resources, this.#executor(), import("./overlayRun.js"), import("./collect.js")];
+    Promise.allSettled(all).catch(() => {});
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     for (const running of this.#running) await Promise.resolve(running).then(release, () => {});
+    (await this.#executing?.catch(() => undefined))?.close?.();
     const resources = await this.#resources?.catch(() => undefined);
     if (resources === undefined) return;
     const { store, level } = this.#parts;
@@ -72,11 +82,16 @@ export class LocalSandbox implements Sandbox {
     return prepareOverlayRun(request, { store, hand, events, ...resources, executor: await this.#executor() });
   }
 
-  async #executor(): Promise<Executor> {
+  #executor(): Promise<Executor> {
+    this.#executing ??= this.#makeExecutor();
+    return this.#executing;
+  }
+
+  async #makeExecutor(): Promise<Executor> {
     const { level, runtime } = this.#parts;
-    if (level !== "oci") return (await import("./namespaces.js")).namespacesExecutor();
+    if (level !== "oci") return (await import("./namespaces.js")).namespacesExecutor({ series: true });
     if (runtime === undefined) throw new NacreError("INTERNAL", "the level oci needs a runtime");
-    return (await import("./oci.js")).ociExecutor({ path: runtime });
+    return (await import("./oci.js")).ociExecutor({ path: runtime }, { series: true });
   }
 
   #forgetting(prepared: PreparedRun): PreparedRun {

@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import { errnoOf, NacreError } from "../support/errors.js";
 import { type ControlGroup, makeControlGroup } from "./controlGroups.js";
-import type { ExecuteOptions, Executor } from "./executor.js";
+import type { ExecuteOptions, Executor, ExecutorOptions } from "./executor.js";
 import { finalCommand, obeyedVariables, secretNames, setterInside } from "./finalCommand.js";
 import { readLimitRights, ulimitArguments } from "./limits.js";
 import { needStepProgram, optionalProgram, stepPath } from "./programs.js";
@@ -15,6 +15,7 @@ import { makeSetupFiles, removeSetupFiles, type SetupFiles } from "./setupFiles.
 import { encodeOperand, needsEncoding, operation, SETUP_SCRIPT } from "./setupScript.js";
 import { execFailure, StartWatch, setupError, unstartable } from "./stepExit.js";
 import { runStepProcess, type StepEnd } from "./stepProcess.js";
+import { StepStarter } from "./stepStart.js";
 import type { RunExit, RunIo } from "./types.js";
 
 /** Everything of one execution, until it ends for good or is tried in another way. */
@@ -25,6 +26,7 @@ interface Attempt {
   /** What sets variables inside the root; counted up. */
   readonly setter: number;
   readonly group: ControlGroup | undefined;
+  readonly starter: StepStarter;
 }
 
 type Outcome = RunExit | "without volatile" | "with another setter";
@@ -33,16 +35,21 @@ type Outcome = RunExit | "without volatile" | "with another setter";
 let volatileWorks = true;
 
 /** Carries plans out by namespaces, as root or as root of a user namespace. */
-export function namespacesExecutor(): Executor {
-  return { level: "namespaces", execute };
+export function namespacesExecutor({ series }: ExecutorOptions = {}): Executor {
+  const starter = new StepStarter(series);
+  return {
+    level: "namespaces",
+    execute: (plan, io, options) => execute(plan, io, options, starter),
+    close: () => starter.close(),
+  };
 }
 
-async function execute(plan: RootPlan, io: RunIo, options: ExecuteOptions): Promise<RunExit> {
+async function execute(plan: RootPlan, io: RunIo, options: ExecuteOptions, starter: StepStarter): Promise<RunExit> {
   assertRootIsMount();
   const group = makeControlGroup(plan.process.limits);
   try {
     for (let setter = 0; ; ) {
-      const outcome = await attempt({ plan, io, options, setter, group });
+      const outcome = await attempt({ plan, io, options, setter, group, starter });
       if (typeof outcome === "object") return outcome;
       if (outcome === "with another setter") setter += 1;
     }
@@ -90,7 +97,7 @@ async function run(current: Attempt, files: SetupFiles, io: RunIo): Promise<Step
   const { input, directory: cwd } = files;
   const argv = [...namespaces(plan.process, io), ...setupArguments(current, files, io)];
   try {
-    return await runStepProcess({ argv, env, cwd, input, signal, warn, timeout: limits.timeout }, io);
+    return await runStepProcess({ argv, env, cwd, input, signal, warn, timeout: limits.timeout }, io, current.starter);
   } catch (error) {
     if (errnoOf(error) === "E2BIG") return undefined;
     throw new NacreError("ISOLATION", "the step's processes cannot be started", { cause: error });

@@ -1,9 +1,10 @@
 /**
  * Keeps the machine's devices from a step. Docker's steps may make device nodes, and layers may bring them; what they lead
  * to is kept from them by a control group, which needs version 1 or a program for the kernel. So here every mount of the
- * step is `nodev`: nodes are names that cannot be opened, but for those that every root has, each bound by itself.
+ * step is `nodev`: nodes are names that cannot be opened, but for those that every root has, each bound by itself. A user
+ * namespace needs none of it: the kernel opens no node there that was made in it.
  */
-
+import * as fs from "node:fs";
 import type { PlannedMount, PlannedProcess } from "./rootPlan.js";
 import { DEVICE_NODES } from "./standardMounts.js";
 
@@ -36,4 +37,12 @@ export function nodeBinds(from: string): PlannedMount[] {
     type: "bind",
     options: [],
   }));
+}
+
+/** True if any of the host's nodes that are copied has another mode than it has in every root. */
+export function nodesDiffer(): boolean {
+  return DEVICE_NODES.some(({ name, mode }) => {
+    const stat = fs.lstatSync(`/dev/${name}`, { throwIfNoEntry: false });
+    return stat !== undefined && (stat.mode & 0o7777) !== mode;
+  });
 }

@@ -22,8 +22,8 @@ export interface OciFacts {
   readonly sys: string;
   /** Device nodes of the host that `--security=insecure` gives. */
   readonly devices: readonly DeviceNode[];
-  /** Path of mount(8), where the root's mount is to be made `nodev`: runtimes bind the root upon itself and lose its flags. */
-  readonly mountProgram?: string | undefined;
+  /** What remains to be done to the root when the runtime has made everything in it. */
+  readonly finish?: OciFinish | undefined;
   /** Capabilities that the hand can give, as the bits of capabilities(7) (`CapEff` of proc(5)). */
   readonly capabilities: bigint;
   /** Resource limits, as far as they may be set. */
@@ -34,6 +34,18 @@ export interface OciFacts {
   readonly terminal: boolean;
   /** In place of the plan's. */
   readonly args?: readonly string[] | undefined;
+}
+
+/** See {@link OciFacts.finish}. */
+export interface OciFinish {
+  /** Absolute path of a shell. */
+  readonly sh: string;
+  /** PATH in which it finds rm(1). */
+  readonly path: string;
+  /** Absolute path of mount(8), where the root is to be `nodev`: runtimes bind the root upon itself, and flags are lost. */
+  readonly mount: string | undefined;
+  /** Crun makes the link /dev/core even where it leads nowhere; runc, and so Docker, does not. */
+  readonly removesCore: boolean;
 }
 
 /** A mount of the configuration. */
@@ -117,8 +129,7 @@ export function ociConfig(plan: RootPlan, facts: OciFacts): OciConfig {
     root: { path: asText(facts.root), readonly: false },
     hostname: plan.process.hostname,
     mounts: [...mounts, ...plan.secretFiles.map((file, at) => secretMount(file.target, `${facts.secrets}/${at}`))],
-    hooks:
-      facts.mountProgram === undefined ? undefined : { createContainer: [remountRoot(facts.mountProgram, facts.root)] },
+    hooks: facts.finish === undefined ? undefined : { createContainer: [finishHook(facts.finish, facts.root)] },
     linux: {
       namespaces: namespacesOf(plan.process),
       maskedPaths: targetsOf(own, "masked"),
@@ -165,8 +176,16 @@ function limitValue(value: string): bigint {
   return value === "unlimited" ? UNLIMITED : BigInt(value);
 }
 
-function remountRoot(program: string, root: string): OciHook {
-  return { path: program, args: ["mount", "-n", "-o", "remount,bind,nodev", asText(root)], env: ["LC_ALL=C"] };
+/** A hook is told the container's state: crun takes it for a failure if no one reads that. */
+const FINISH = `
+while read -r state; do :; done
+test -z "$2" || rm -f "$1/dev/core" || exit 1
+test -z "$3" || exec "$3" -n -o remount,bind,nodev "$1"
+`;
+
+function finishHook({ sh, path, mount, removesCore }: OciFinish, root: string): OciHook {
+  const words = [asText(root), removesCore ? "core" : "", mount ?? ""];
+  return { path: sh, args: ["sh", "-c", FINISH, "sh", ...words], env: [`PATH=${path}`, "LC_ALL=C"] };
 }
 
 function namespacesOf({ network }: PlannedProcess): { readonly type: string }[] {

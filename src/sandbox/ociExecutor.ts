@@ -2,11 +2,11 @@
 import * as fs from "node:fs";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { makeControlGroup } from "./controlGroups.js";
-import type { ExecuteOptions, Executor } from "./executor.js";
+import type { ExecuteOptions, Executor, ExecutorOptions } from "./executor.js";
 import type { Hand } from "./hand.js";
 import { readLimitRights, ulimitArguments } from "./limits.js";
-import { needsBoundNodes } from "./noDevices.js";
-import { encodeOciConfig, ociConfig } from "./ociConfig.js";
+import { needsBoundNodes, nodesDiffer } from "./noDevices.js";
+import { encodeOciConfig, type OciFinish, ociConfig } from "./ociConfig.js";
 import { EXEC_FAILURE, ociExit } from "./ociExit.js";
 import { writeOciFiles } from "./ociFiles.js";
 import { OCI_PRIVATE, OCI_SCRIPT, type OciMode, parseOciReport } from "./ociScript.js";
@@ -15,6 +15,7 @@ import type { RootPlan } from "./rootPlan.js";
 import { type DeviceNode, INSECURE_DEVICE_NODES } from "./standardMounts.js";
 import { StartWatch } from "./stepExit.js";
 import { runStepProcess, type StepEnd } from "./stepProcess.js";
+import { StepStarter } from "./stepStart.js";
 import type { RunExit, RunIo } from "./types.js";
 
 /** An OCI runtime: crun, runc, or a program with the options of one of them. */
@@ -24,24 +25,39 @@ export interface OciRuntime {
 }
 
 /** An executor that works through a runtime. Find one with probeOci. A plan without lower directories has its root in `merged` as it is. */
-export function ociExecutor(runtime: OciRuntime): Executor {
-  return { level: "oci", execute: (plan, io, options) => execute(runtime, plan, io, options) };
+export function ociExecutor(runtime: OciRuntime, { series }: ExecutorOptions = {}): Executor {
+  const starter = new StepStarter(series);
+  return {
+    level: "oci",
+    execute: (plan, io, options) => execute({ runtime, starter }, plan, io, options),
+    close: () => starter.close(),
+  };
 }
 
-async function execute(runtime: OciRuntime, plan: RootPlan, io: RunIo, options: ExecuteOptions): Promise<RunExit> {
+/** What the executions of one executor have in common. */
+interface Means {
+  readonly runtime: OciRuntime;
+  readonly starter: StepStarter;
+}
+
+async function execute(means: Means, plan: RootPlan, io: RunIo, options: ExecuteOptions): Promise<RunExit> {
   if (options.signal?.aborted) throw cancelled();
   const { limits } = plan.process;
   const group = makeControlGroup(limits);
   try {
     const watch = io.kind === "log" ? new StartWatch(EXEC_FAILURE, io.onOutput) : undefined;
     const watched: RunIo = watch ? { kind: "log", onOutput: watch.push } : io;
-    const end = await start(runtime, plan, watched, options, group?.joinFiles ?? []);
+    const end = await start(means, plan, watched, options, group?.joinFiles ?? []);
     if (end.killed !== undefined) watch?.release();
     if (end.killed === "abort") throw cancelled();
     if (end.killed === "timeout") return { kind: "timeout" };
     const command = (options.args ?? plan.process.args)[0] ?? "";
     const output = watch?.words === undefined ? undefined : EXEC_FAILURE + watch.words;
-    const exit = ociExit({ report: parseOciReport(end.errors), code: end.code, output }, command, nameOf(runtime));
+    const exit = ociExit(
+      { report: parseOciReport(end.errors), code: end.code, output },
+      command,
+      nameOf(means.runtime),
+    );
     if (exit.kind !== "unstartable") watch?.release();
     const failed = exit.kind !== "code" || exit.code !== 0;
     return failed && group?.memoryExceeded() ? { kind: "memory" } : exit;
@@ -51,7 +67,7 @@ async function execute(runtime: OciRuntime, plan: RootPlan, io: RunIo, options: 
 }
 
 async function start(
-  runtime: OciRuntime,
+  { runtime, starter }: Means,
   plan: RootPlan,
   io: RunIo,
   options: ExecuteOptions,
@@ -63,7 +79,7 @@ async function start(
     root: `${plan.dir}/merged`,
     secrets: `${own}/secrets`,
     nodes: bindsNodes(plan, options.hand) ? `${own}/nodes` : undefined,
-    mountProgram: bindsNodes(plan, options.hand) ? needStepProgram("mount") : undefined,
+    finish: finishOf(runtime, plan, options.hand),
     sys: `${own}/sys`,
     devices: plan.process.insecure ? INSECURE_DEVICE_NODES.filter(isOnHost) : [],
     capabilities: ownCapabilities(),
@@ -88,7 +104,7 @@ async function start(
     warn: options.warn,
   };
   try {
-    return await runStepProcess(command, io);
+    return await runStepProcess(command, io, starter);
   } catch (error) {
     if (isNacreError(error)) throw error;
     throw new NacreError("ISOLATION", "no process can be started for the step", { cause: error });
@@ -109,13 +125,25 @@ function bindsNodes(plan: RootPlan, hand: Hand): boolean {
   return hand.flavour === "root" && hand.devices && needsBoundNodes(plan.mounts);
 }
 
+function finishOf(runtime: OciRuntime, plan: RootPlan, hand: Hand): OciFinish | undefined {
+  const mount = bindsNodes(plan, hand) ? needStepProgram("mount") : undefined;
+  const removesCore = isCrun(runtime) && !fs.existsSync("/proc/kcore");
+  if (mount === undefined && !removesCore) return undefined;
+  return { sh: needStepProgram("sh"), path: stepPath(), mount, removesCore };
+}
+
 function scriptArguments(plan: RootPlan, mode: OciMode, hand: Hand): string[] {
   const secrets = plan.secretFiles.flatMap(({ content, mode, uid, gid }) => [
     String(content.length),
     mode.toString(8),
     `${uid}:${gid}`,
   ]);
-  return [mode, bindsNodes(plan, hand) ? "nodes" : "", String(plan.secretFiles.length), ...secrets];
+  return [
+    mode,
+    bindsNodes(plan, hand) ? (nodesDiffer() ? "modes" : "nodes") : "",
+    String(plan.secretFiles.length),
+    ...secrets,
+  ];
 }
 
 function modeOf(runtime: OciRuntime, io: RunIo): OciMode {

@@ -22,8 +22,8 @@ import { emptyGround, type Found, type Ground, isWithin, type Place, shown } fro
 import { addsHome, runEnvironment } from "./runEnvironment.js";
 import type { RunUser } from "./runUser.js";
 import {
-  DEVICE_LINKS,
   DEVICE_NODES,
+  deviceLinks,
   INSECURE_DEVICE_NODES,
   keptDirectories,
   protectiveMounts,
@@ -110,7 +110,8 @@ export function planRoot(input: PlanInput): PlannedRoot {
   const plan: RootPlan = {
     dir,
     lower: [...stubDirectory, ...input.lower],
-    mounts: insecure ? mounts : withoutDevices(mounts),
+    // In a user namespace no device can be opened anyway, and flags of a bind can be set only together with locked ones.
+    mounts: insecure || userNamespace ? mounts : withoutDevices(mounts),
     secretFiles,
     makeCwd: cwd.makeCwd,
     process: planProcess(input, cwd.cwd),
@@ -129,7 +130,7 @@ function planSystem(
   const grounds = new Map<ByteString, Ground>([
     ["proc", emptyGround("kernel")],
     ["sys", emptyGround("kernel")],
-    ["dev", deviceGround(options.insecure)],
+    ["dev", deviceGround(options.insecure, facts.kinds.has("/proc/kcore"))],
     ["dev/pts", emptyGround("sealed")],
     ["dev/mqueue", emptyGround("sealed")],
     ["dev/shm", emptyGround("tmpfs")],
@@ -146,14 +147,14 @@ function planSystem(
 }
 
 /** What is in /dev: nodes and links that are there when the process starts. */
-function deviceGround(insecure: boolean): Ground {
+function deviceGround(insecure: boolean, hasKcore: boolean): Ground {
   const there = new Map<ByteString, Found>();
   for (const { name, type } of [...DEVICE_NODES, ...(insecure ? INSECURE_DEVICE_NODES : [])]) {
     there.set(name, { type });
     const slash = name.indexOf("/");
     if (slash > 0) there.set(name.slice(0, slash), { type: "dir" });
   }
-  for (const { name, target } of DEVICE_LINKS) there.set(name, { type: "symlink", link: target });
+  for (const { name, target } of deviceLinks(hasKcore)) there.set(name, { type: "symlink", link: target });
   return { kind: "tmpfs", type: "dir", find: (path) => there.get(path) };
 }
 

@@ -49,6 +49,10 @@ export class RemoteSandbox implements Sandbox {
     return new RemoteRun(worker, parseRun(answer), (layer) => this.#protect(layer));
   }
 
+  expect(): void {
+    if (!this.#closed) this.#start().catch(() => {});
+  }
+
   /** Removes a tree with the rights of the worker: files of other users, too. @throws NacreError; INTERNAL outside of the store's own trees */
   async removeTree(path: string): Promise<void> {
     await (await this.#start()).call({ type: "removeTree", path });

@@ -10,11 +10,11 @@ import type { StartNames } from "./finalCommand.js";
 import { type FstabEntry, fstabText, overlayOptions, PLAIN_OVERLAY } from "./fstab.js";
 import type { Hand } from "./hand.js";
 import { lockedFlags, parseMountInfo } from "./hostFacts.js";
-import { needsBoundNodes, nodeBinds, rootMountOptions } from "./noDevices.js";
+import { needsBoundNodes, nodeBinds, nodesDiffer, rootMountOptions } from "./noDevices.js";
 import { needStepProgram } from "./programs.js";
 import type { PlannedMount, RootPlan } from "./rootPlan.js";
 import { encodeOperand, operation, walkOperation } from "./setupScript.js";
-import { DEVICE_LINKS, DEVICE_NODES, INSECURE_DEVICE_NODES } from "./standardMounts.js";
+import { DEVICE_NODES, deviceLinks, INSECURE_DEVICE_NODES } from "./standardMounts.js";
 
 /** A directory for one execution. */
 export interface SetupFiles {
@@ -43,7 +43,9 @@ export function makeSetupFiles(plan: RootPlan, hand: Hand, volatile: boolean, te
   try {
     fs.mkdirSync(directory, { mode: 0o700 });
     for (const name of ["l", "links", "nodes", "secrets"]) fs.mkdirSync(`${directory}/${name}`);
-    for (const { name, target } of DEVICE_LINKS) fs.symlinkSync(target, `${directory}/links/${name}`);
+    for (const { name, target } of deviceLinks(fs.existsSync("/proc/kcore"))) {
+      fs.symlinkSync(target, `${directory}/links/${name}`);
+    }
     const setup = new Setup(plan, hand, volatile, directory);
     setup.build();
     const tag = terminal ? "nacre" : `nacre-${uniqueSuffix()}`;
@@ -129,7 +131,11 @@ class Setup {
   /** Nodes of the step's own: its changes of mode and owner must not reach the machine's. */
   #addNodePlace(): void {
     const target = toByteString(`${this.#directory}/nodes`);
-    this.#add({ source: "tmpfs", target, type: "tmpfs", options: ["mode=700"] }, "the place for devices", true);
+    this.#add(
+      { source: "tmpfs", target, type: "tmpfs", options: ["nosuid", "mode=700"] },
+      "the place for devices",
+      true,
+    );
   }
 
   #addHelper({ target, overlay, options }: PlannedMount): void {
@@ -195,7 +201,7 @@ class Setup {
     if (!this.#plan.mounts.some(({ target, type }) => target === "dev" && type === "tmpfs")) return;
     if (!this.#makesNodes) return void this.operations.push(...operation("links"));
     this.operations.push(...operation("devices", this.#bindsOwnNodes ? "apart" : "inside"));
-    if (DEVICE_NODES.some(hasOtherMode)) this.operations.push(...operation("modes"));
+    if (nodesDiffer()) this.operations.push(...operation("modes"));
     if (this.#bindsOwnNodes) {
       const binds = nodeBinds(toByteString(`${this.#directory}/nodes`));
       for (const { source, target, type, options } of binds) {
@@ -288,11 +294,6 @@ function assertOwn(target: ByteString, before: readonly PlannedMount[]): void {
       hint: "make the directory or file beforehand",
     },
   );
-}
-
-function hasOtherMode({ name, mode }: { readonly name: string; readonly mode: number }): boolean {
-  const stat = fs.lstatSync(`/dev/${name}`, { throwIfNoEntry: false });
-  return stat !== undefined && (stat.mode & 0o7777) !== mode;
 }
 
 /** The kernel marks an upper directory that was not synchronised, and refuses it until the mark is gone. */

@@ -4,7 +4,8 @@
  * have busybox or bash.
  *
  * Descriptors on the way: 0 and 1 are the step's; 2 takes the words of programs that fail; 3 says to nacre how far it got
- * ({@link parseControl}); 5 is the standard error of a step on a terminal; 6 holds the contents of secrets.
+ * ({@link parseControl}); 5 is the standard error of a step on a terminal; 6 holds the contents of secrets; 7 tells a
+ * process that waits what to run.
  */
 import { type ByteString, encodeText, fromByteString } from "../support/bytes.js";
 import { DEVICE_NODES } from "./standardMounts.js";
@@ -43,6 +44,11 @@ trap : INT QUIT TERM HUP
 echo "ready $self $parent" >&3
 mode=$1
 shift
+if test "$mode" = later; then
+  mode=log
+  read -r nacre_orders <&7 && . "$nacre_orders" || exit 1
+fi
+exec 7<&-
 case $mode in
   log)
     {

@@ -49,7 +49,7 @@ export const INSECURE_DEVICE_NODES: readonly DeviceNode[] = [
   ),
 ];
 
-/** Present in every root. /dev/core is left out: what it leads to is masked. */
+/** Present in every root; see {@link deviceLinks}. */
 export const DEVICE_LINKS: readonly DeviceLink[] = [
   { name: "fd", target: "/proc/self/fd" },
   { name: "stdin", target: "/proc/self/fd/0" },
@@ -57,6 +57,11 @@ export const DEVICE_LINKS: readonly DeviceLink[] = [
   { name: "stderr", target: "/proc/self/fd/2" },
   { name: "ptmx", target: "pts/ptmx" },
 ];
+
+/** Links of a root's /dev. @param hasKcore the machine has /proc/kcore: then there is a link to it, masked as it is (runc) */
+export function deviceLinks(hasKcore: boolean): readonly DeviceLink[] {
+  return hasKcore ? [...DEVICE_LINKS, { name: "core", target: "/proc/kcore" }] : DEVICE_LINKS;
+}
 
 /**
  * Directories at the root that stay in the layer where the image lacks them, as they do with Docker: BuildKit cleans up

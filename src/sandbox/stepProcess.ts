@@ -3,11 +3,11 @@
  * that it started. What is run inside is the caller's business; it finds itself in a pid namespace that ends with
  * nacre, with the descriptors that setupScript.ts describes.
  */
-import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import type { Readable, Writable } from "node:stream";
-import { needStepProgram, optionalProgram } from "./programs.js";
-import { CLOSE_SCRIPT, type Control, OUTER_SCRIPT, parseControl, START_SCRIPT } from "./setupScript.js";
+import { type Control, parseControl } from "./setupScript.js";
+import type { StepStarter } from "./stepStart.js";
 import type { RunIo } from "./types.js";
 
 /** What to run. */
@@ -44,8 +44,8 @@ const READY_PATIENCE = 2_000;
  * Runs to the end. Output is handed on as it comes; what `onOutput` holds up, holds up the step.
  * @throws the error of spawn(2)
  */
-export async function runStepProcess(command: StepCommand, io: RunIo): Promise<StepEnd> {
-  const child = start(command, io);
+export async function runStepProcess(command: StepCommand, io: RunIo, starter: StepStarter): Promise<StepEnd> {
+  const child = starter.start(command, io);
   const control = collect(child.stdio[3] as Readable | null);
   const errors = collect(child.stdio[4] as Readable | null);
   if (io.kind === "log") child.stdout?.on("data", io.onOutput);
@@ -61,65 +61,6 @@ export async function runStepProcess(command: StepCommand, io: RunIo): Promise<S
     watch.stop();
   }
   return { ...parseControl(control()), killed: watch.reason(), errors: errors() };
-}
-
-function start({ argv, env, cwd, input, warn }: StepCommand, io: RunIo): ChildProcess {
-  const sh = needStepProgram("sh");
-  const [setpriv, unshare] = [needStepProgram("setpriv"), needStepProgram("unshare")];
-  const words = [
-    ...[setpriv, "--pdeathsig", "KILL", "--"],
-    ...closer(sh, input === undefined ? 4 : 6, warn),
-    ...[sh, "-c", START_SCRIPT, "sh", String(process.pid)],
-    ...[unshare, "--pid", "--fork", "--kill-child", "--"],
-    ...[sh, "-c", OUTER_SCRIPT, "sh", io.kind],
-    ...argv,
-  ];
-  const log = io.kind === "log";
-  const stdio: StdioOptions = log ? ["ignore", "pipe", "ignore"] : ["inherit", "inherit", "inherit"];
-  stdio.push("pipe", "pipe");
-  if (input !== undefined) stdio.push("ignore", "pipe");
-  // A session of its own: Ctrl-C at the terminal is nacre's to handle, and the step finds no terminal.
-  return spawn(words[0]!, words.slice(1), { cwd, env: { ...env }, stdio, detached: log });
-}
-
-/** The command that closes what would be inherited although no one said so; nothing if there is nothing to close. */
-function closer(sh: string, lastOwn: number, warn: StepCommand["warn"]): string[] {
-  const stray = inheritableDescriptors().filter((fd) => fd > lastOwn || fd === 5);
-  if (stray.length === 0) return [];
-  const many = optionalProgram("bash");
-  const busybox = optionalProgram("busybox");
-  const command = (shell: readonly string[]) => [...shell, "-c", CLOSE_SCRIPT, "sh", stray.join(" ")];
-  // POSIX promises redirections of one digit only; so it is with dash.
-  if (stray.every((fd) => fd < 10)) return command([sh]);
-  if (many !== undefined) return command([many, "--norc", "--noprofile"]);
-  if (busybox !== undefined) return command([busybox, "sh"]);
-  warn(
-    "OpenDescriptors",
-    `the step inherits the open descriptors ${stray.join(", ")}: closing them needs bash or busybox`,
-  );
-  return [];
-}
-
-/**
- * Descriptors of this process that its children get, from 3 on: Node opens its own close-on-exec, but what nacre itself was
- * given by its parent may not be.
- */
-export function inheritableDescriptors(): number[] {
-  return fs
-    .readdirSync("/proc/self/fdinfo")
-    .map(Number)
-    .filter((fd) => fd > 2 && isInheritable(fd))
-    .sort((a, b) => a - b);
-}
-
-function isInheritable(fd: number): boolean {
-  try {
-    const flags = /^flags:\s*([0-7]+)/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1] ?? "0";
-    return (Number.parseInt(flags, 8) & 0o2000000) === 0;
-  } catch {
-    // It was the descriptor of the directory just read.
-    return false;
-  }
 }
 
 /** Ends everything once, for whichever reason comes first. */

@@ -189,6 +189,8 @@ export interface Sandbox {
    * @throws NacreError ISOLATION, MOUNT, USER_NOT_FOUND, STORE, DISK_FULL, CANCELLED
    */
   prepare(request: RunRequest, events: SandboxEvents): Promise<PreparedRun>;
+  /** A step will come: what takes time and depends on no step is begun now. Never throws. */
+  expect?(): void;
   /** Ends everything that still runs. */
   close(): Promise<void>;
 }

@@ -57,7 +57,7 @@ function installBusybox(root: string): void {
   fs.chmodSync(join(root, "tmp"), 0o1777);
   fs.copyFileSync(requireTool("busybox"), join(root, "bin/busybox"));
   const applets =
-    "sh cat echo id ls grep sleep pwd hostname env mknod touch mount ip sed kill stat dd chmod mkdir test wc tty unshare true";
+    "sh cat echo id ls grep sleep pwd hostname env mknod touch mount ip sed kill stat dd chmod mkdir test wc tty unshare true readlink awk";
   for (const name of applets.split(" ")) fs.symlinkSync("busybox", join(root, "bin", name));
 }
 

@@ -1,0 +1,176 @@
+/**
+ * Starting the first processes of a step: those that are the same for every step, up to a shell that is process 1 of a pid
+ * namespace. They take as long as a small step itself, so that one is kept waiting while another step runs, and
+ * gets its command then.
+ */
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import type { Writable } from "node:stream";
+import { needStepProgram, optionalProgram } from "./programs.js";
+import { CLOSE_SCRIPT, OUTER_SCRIPT, START_SCRIPT } from "./setupScript.js";
+import type { StepCommand } from "./stepProcess.js";
+import type { RunIo } from "./types.js";
+
+/** Milliseconds after the start of a step until the next one's processes are started: this one's come first. */
+const SPARE_DELAY = 6;
+/** Standard input, output and error; words on the way (3, 4); 5 is the script's; 6 takes contents, 7 orders. */
+const LOG_STDIO: StdioOptions = ["ignore", "pipe", "ignore", "pipe", "pipe", "ignore", "pipe", "pipe"];
+const TERMINAL_STDIO: StdioOptions = ["inherit", "inherit", "inherit", "pipe", "pipe", "ignore", "pipe", "ignore"];
+const ORDERS = "orders";
+
+/** A process that waits for a command. */
+interface Spare {
+  readonly child: ChildProcess;
+  /** The environment that it was started with. */
+  readonly env: string;
+}
+
+/** Starts the processes of steps. One for a series of steps keeps one process waiting: close it, and that ends. */
+export class StepStarter {
+  readonly #series: boolean;
+  #spare: Spare | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(series = false) {
+    this.#series = series;
+  }
+
+  /** @throws the error of spawn(2) */
+  start(command: StepCommand, io: RunIo): ChildProcess {
+    if (io.kind !== "log" || !isPlain(command)) return startNow(command, io);
+    const child = this.#give(command) ?? startNow(command, io);
+    this.#prepareNext(command);
+    return child;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#dismiss();
+  }
+
+  #give(command: StepCommand): ChildProcess | undefined {
+    const spare = this.#spare;
+    if (spare === undefined || spare.env !== JSON.stringify(command.env)) return undefined;
+    const { child } = spare;
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return undefined;
+    const path = `${command.cwd}/${ORDERS}`;
+    fs.writeFileSync(path, orders(command), { flag: "wx", mode: 0o600 });
+    this.#spare = undefined;
+    child.removeAllListeners("error").ref();
+    ordersOf(child)?.end(`${path}\n`);
+    return child;
+  }
+
+  #prepareNext({ env, warn }: StepCommand): void {
+    clearTimeout(this.#timer);
+    if (!this.#series || this.#spare !== undefined || this.#isClosed) return;
+    this.#timer = setTimeout(() => this.#prepare(env, warn), SPARE_DELAY).unref();
+  }
+
+  #prepare(env: StepCommand["env"], warn: StepCommand["warn"]): void {
+    const child = spawnFirst(["later"], "/", env, LOG_STDIO, warn);
+    // Without one that waits, the next step starts its own.
+    child.on("error", () => {});
+    ordersOf(child)?.on("error", () => {});
+    child.unref();
+    this.#spare = { child, env: JSON.stringify(env) };
+  }
+
+  /** Without orders it ends by itself. */
+  #dismiss(): void {
+    const child = this.#spare?.child;
+    this.#spare = undefined;
+    if (child === undefined) return;
+    for (const stream of child.stdio) stream?.destroy();
+    child.kill("SIGKILL");
+  }
+}
+
+function ordersOf(child: ChildProcess): Writable | undefined {
+  return (child.stdio as readonly unknown[])[7] as Writable | undefined;
+}
+
+/** True if shells can be told the command in a file: printable ASCII reads alike in all of them. */
+function isPlain({ argv, cwd, env }: StepCommand): boolean {
+  return [...argv, cwd].every((word) => /^[\t\n\x20-\x7e]*$/.test(word)) && !/[\n\\]/.test(cwd) && !hasSecrets(env);
+}
+
+/** Secrets are in the environment of the chain, and never in a file. */
+function hasSecrets(env: StepCommand["env"]): boolean {
+  return Object.keys(env).some((name) => name.startsWith("NACRE_SECRET_"));
+}
+
+/** For the shell: where to go, and the words of the command, each in single quotes, in which nothing has a meaning. */
+function orders({ argv, cwd }: StepCommand): string {
+  return `cd -P ${quoted(cwd)} || exit 1\nset -- ${argv.map(quoted).join(" ")}\n`;
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+function startNow({ argv, env, cwd, warn }: StepCommand, io: RunIo): ChildProcess {
+  return spawnFirst([io.kind, ...argv], cwd, env, io.kind === "log" ? LOG_STDIO : TERMINAL_STDIO, warn);
+}
+
+function spawnFirst(
+  words: readonly string[],
+  cwd: string,
+  env: StepCommand["env"],
+  stdio: StdioOptions,
+  warn: StepCommand["warn"],
+): ChildProcess {
+  const sh = needStepProgram("sh");
+  const [setpriv, unshare] = [needStepProgram("setpriv"), needStepProgram("unshare")];
+  const [program, ...args] = [
+    ...[setpriv, "--pdeathsig", "KILL", "--"],
+    ...closer(sh, stdio.length - 1, warn),
+    ...[sh, "-c", START_SCRIPT, "sh", String(process.pid)],
+    ...[unshare, "--pid", "--fork", "--kill-child", "--"],
+    ...[sh, "-c", OUTER_SCRIPT, "sh", ...words],
+  ] as [string, ...string[]];
+  // A session of its own: Ctrl-C at the terminal is nacre's to handle, and the step finds no terminal.
+  return spawn(program, args, { cwd, env: { ...env }, stdio, detached: stdio === LOG_STDIO });
+}
+
+/** The command that closes what would be inherited although no one said so; nothing if there is nothing to close. */
+function closer(sh: string, lastOwn: number, warn: StepCommand["warn"]): string[] {
+  const stray = inheritableDescriptors().filter((fd) => fd > lastOwn);
+  if (stray.length === 0) return [];
+  const many = optionalProgram("bash");
+  const busybox = optionalProgram("busybox");
+  const command = (shell: readonly string[]) => [...shell, "-c", CLOSE_SCRIPT, "sh", stray.join(" ")];
+  // POSIX promises redirections of one digit only; so it is with dash.
+  if (stray.every((fd) => fd < 10)) return command([sh]);
+  if (many !== undefined) return command([many, "--norc", "--noprofile"]);
+  if (busybox !== undefined) return command([busybox, "sh"]);
+  warn(
+    "OpenDescriptors",
+    `the step inherits the open descriptors ${stray.join(", ")}: closing them needs bash or busybox`,
+  );
+  return [];
+}
+
+/**
+ * Descriptors of this process that its children get, from 3 on: Node opens its own close-on-exec, but what nacre itself was
+ * given by its parent may not be.
+ */
+export function inheritableDescriptors(): number[] {
+  return fs
+    .readdirSync("/proc/self/fdinfo")
+    .map(Number)
+    .filter((fd) => fd > 2 && isInheritable(fd))
+    .sort((a, b) => a - b);
+}
+
+function isInheritable(fd: number): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1] ?? "0";
+    return (Number.parseInt(flags, 8) & 0o2000000) === 0;
+  } catch {
+    // It was the descriptor of the directory just read.
+    return false;
+  }
+}
