@@ -240,6 +240,8 @@ export class Runs {
       setTimeout(() => this.#releaseUsed(), STARTED).unref();
       return await ended;
     } catch (error) {
+      // No build names it; what filled the disk must not stay.
+      log.discard();
       throw failure ?? error;
     } finally {
       log.close();

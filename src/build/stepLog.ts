@@ -47,6 +47,11 @@ export class StepLog {
     this.#writer.close();
   }
 
+  /** Removes it: the step did not come to an end of its own. */
+  discard(): void {
+    this.#writer.discard();
+  }
+
   /** The last lines. */
   tail(): readonly string[] {
     return this.#tail;

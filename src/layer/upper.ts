@@ -6,16 +6,15 @@
  */
 import * as fs from "node:fs";
 import { type ByteString, toByteString } from "../support/bytes.js";
-import { NacreError } from "../support/errors.js";
-import { createHasher, sha256Hex } from "../support/hash.js";
-import type { Change, PresentChange } from "./changes.js";
-import type { ContentReader, FileTree } from "./fileTree.js";
+import type { Change } from "./changes.js";
+import type { FileTree } from "./fileTree.js";
 import { Pace } from "./pace.js";
 import { type OverlayXattrs, UpperAttributes } from "./upperAttributes.js";
-import { type DiffItem, diffUpper, isWritten } from "./upperDiff.js";
+import { changeOf, hashContent, readAttributes } from "./upperContent.js";
+import { diffUpper, isWritten } from "./upperDiff.js";
 import { planTidy, type UpperTidy } from "./upperTidy.js";
-import { notQuiet, reading, stampOf, type UpperNode, walkUpper } from "./upperWalk.js";
-import { dumpXattrs, type XattrTool } from "./xattrDump.js";
+import { reading, type UpperNode, walkUpper } from "./upperWalk.js";
+import type { XattrTool } from "./xattrDump.js";
 
 /** What is read. */
 export interface UpperOptions {
@@ -41,10 +40,6 @@ export interface UpperReading {
   readonly tidy: UpperTidy;
 }
 
-/** Files from this size on are hashed in pieces, so that the event loop goes on. */
-const CHUNK = 128 << 10;
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-
 /**
  * Reads an upper directory.
  * @throws NacreError TOOL_MISSING if nothing here can tell extended attributes: without them it is not known which
@@ -56,12 +51,12 @@ export async function readUpper(options: UpperOptions): Promise<UpperReading> {
   const dir = toByteString(options.dir);
   const pace = new Pace(signal);
   pace.check();
-  const noting = isEmpty(dir) ? undefined : attributesOf(options);
+  const noting = isEmpty(dir) ? undefined : readAttributes(options);
   // It is awaited after the walk, whose own failure would leave it alone.
   noting?.catch(() => {});
   const root = await walkUpper(dir, pace);
   const attributes = (await noting) ?? new UpperAttributes(new Map(), xattrs);
-  const hash = (node: UpperNode) => hashOf(dir, node, pace);
+  const hash = (node: UpperNode) => hashContent(dir, node, pace);
   const items = await diffUpper(root, below, { attributes, singleId, stubs, hash }, pace);
   const changes = items.filter(isWritten).map((item) => changeOf(dir, item, singleId));
   return { changes, tidy: planTidy(items) };
@@ -74,77 +69,6 @@ function isEmpty(dir: ByteString): boolean {
   } finally {
     open.closeSync();
   }
-}
-
-async function attributesOf({ dir, xattrs, signal, tools }: UpperOptions): Promise<UpperAttributes> {
-  const dump = await dumpXattrs({ dir, wanted: UpperAttributes.wanted(xattrs), signal, tools });
-  if (dump.known) return new UpperAttributes(dump.values, xattrs);
-  throw new NacreError("TOOL_MISSING", `extended attributes of changed files cannot be read: ${dump.why}`, {
-    hint: "install getfattr (in most distributions the package attr) or GNU tar",
-  });
-}
-
-function changeOf(dir: ByteString, { path, node, below, xattrs, verdict }: DiffItem, singleId: boolean): Change {
-  if (verdict === "removed" || node === undefined) return { kind: "removed", path };
-  const owner = singleId && below?.type === node.type ? below : undefined;
-  return {
-    kind: "present",
-    path,
-    type: node.type as PresentChange["type"],
-    mode: node.mode,
-    uid: singleId ? (owner?.uid ?? 0) : node.uid,
-    gid: singleId ? (owner?.gid ?? 0) : node.gid,
-    size: node.size,
-    mtime: node.mtime,
-    link: node.link,
-    devMajor: node.devMajor,
-    devMinor: node.devMinor,
-    xattrs,
-    inode: node.inode,
-    open: node.type === "file" ? () => openContent(dir, node) : undefined,
-  };
-}
-
-/** Reads a file that the walk has seen; at its end it must still be the one that was seen. */
-function openContent(dir: ByteString, node: UpperNode): ContentReader {
-  const descriptor = reading(dir, node.path, (at) => fs.openSync(at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-  let left = node.size;
-  return {
-    read: (target, at, length) => {
-      const got = reading(dir, node.path, () => fs.readSync(descriptor, target, at, Math.min(length, left), null));
-      left -= got;
-      const ended = left === 0 || (got === 0 && length > 0);
-      if (ended && (left > 0 || stampOf(fs.fstatSync(descriptor, { bigint: true })) !== node.stamp)) {
-        throw notQuiet(node.path);
-      }
-      return got;
-    },
-    close: () => fs.closeSync(descriptor),
-  };
-}
-
-async function hashOf(dir: ByteString, node: UpperNode, pace: Pace): Promise<string> {
-  const reader = openContent(dir, node);
-  try {
-    const buffer = Buffer.allocUnsafe(Math.min(node.size, CHUNK));
-    if (node.size <= CHUNK) return sha256Hex(buffer.subarray(0, fill(reader, buffer)));
-    const hasher = createHasher();
-    for (let left = node.size; left > 0; ) {
-      const got = reader.read(buffer, 0, buffer.length);
-      hasher.update(buffer.subarray(0, got));
-      left -= got;
-      if (pace.isDue()) await pace.pause();
-    }
-    return hasher.hex();
-  } finally {
-    reader.close();
-  }
-}
-
-function fill(reader: ContentReader, buffer: Buffer): number {
-  let at = 0;
-  while (at < buffer.length) at += reader.read(buffer, at, buffer.length - at);
-  return at;
 }
 
 /** Bytes of all contents that changes have, as they are for choosing how a layer is written. */

@@ -4,18 +4,16 @@
  */
 import * as fs from "node:fs";
 import { storeWrittenLayer } from "../image/writeLayer.js";
-import type { Change, PresentChange } from "../layer/changes.js";
-import type { ContentReader, FileTree } from "../layer/fileTree.js";
+import type { FileTree } from "../layer/fileTree.js";
 import { Pace } from "../layer/pace.js";
 import { UpperAttributes } from "../layer/upperAttributes.js";
+import { changeOf, hashContent, readAttributes } from "../layer/upperContent.js";
 import { type DiffItem, diffUpper, isWritten } from "../layer/upperDiff.js";
-import { notQuiet, reading, stampOf, type UpperNode, upperPath } from "../layer/upperWalk.js";
+import { type UpperNode, upperPath } from "../layer/upperWalk.js";
 import { writeChanges } from "../layer/writeChanges.js";
-import { dumpXattrs } from "../layer/xattrDump.js";
 import type { Store } from "../store/store.js";
 import { type ByteString, fsPath, toByteString } from "../support/bytes.js";
-import { ioError, NacreError } from "../support/errors.js";
-import { createHasher } from "../support/hash.js";
+import { ioError } from "../support/errors.js";
 import { changesSince, type TreeRecord } from "./chrootRecord.js";
 import type { RunLayer } from "./types.js";
 
@@ -43,9 +41,6 @@ export interface CollectedChroot {
   readonly reusable: boolean;
 }
 
-const CHUNK = 128 << 10;
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-
 /** @throws NacreError TOOL_MISSING, CONTENT_INVALID, STORE, DISK_FULL, CANCELLED */
 export async function collectChroot(request: ChrootCollectRequest): Promise<CollectedChroot> {
   const { store, record, below, singleId, mtime, signal, warn } = request;
@@ -53,7 +48,7 @@ export async function collectChroot(request: ChrootCollectRequest): Promise<Coll
   const pace = new Pace(signal);
   const node = await changesSince(dir, record, pace);
   const attributes = await attributesOf(request, node);
-  const hash = (file: UpperNode) => hashOf(dir, file, pace);
+  const hash = (file: UpperNode) => hashContent(dir, file, pace);
   const items = await diffUpper(node, below, { attributes, singleId, stubs: new Set(), hash }, pace);
   const changes = items.filter(isWritten).map((item) => changeOf(dir, item, singleId));
   const { diffId, size, reservedName } = await storeWrittenLayer(store, {
@@ -66,64 +61,9 @@ export async function collectChroot(request: ChrootCollectRequest): Promise<Coll
   return { layer: { diffId, size }, reusable };
 }
 
-async function attributesOf({ root, signal }: ChrootCollectRequest, changed: UpperNode): Promise<UpperAttributes> {
-  if (changed.children.length === 0) return new UpperAttributes(new Map(), "trusted");
-  const dump = await dumpXattrs({ dir: root, wanted: UpperAttributes.wanted("trusted"), signal });
-  if (dump.known) return new UpperAttributes(dump.values, "trusted");
-  throw new NacreError("TOOL_MISSING", `extended attributes of changed files cannot be read: ${dump.why}`, {
-    hint: "install getfattr (in most distributions the package attr) or GNU tar",
-  });
-}
-
-function changeOf(dir: ByteString, { path, node, below, xattrs, verdict }: DiffItem, singleId: boolean): Change {
-  if (verdict === "removed" || node === undefined) return { kind: "removed", path };
-  const owner = singleId ? { uid: 0, gid: 0, ...ownerOf(node, below) } : { uid: node.uid, gid: node.gid };
-  const { mode, size, mtime, link, devMajor, devMinor, inode } = node;
-  return {
-    ...{ kind: "present", path, type: node.type as PresentChange["type"], mode, ...owner, size, mtime, link },
-    ...{ devMajor, devMinor, xattrs, inode },
-    open: node.type === "file" ? () => openContent(dir, node) : undefined,
-  };
-}
-
-/** Where files keep no owners, a changed one has that of the file below. */
-function ownerOf(node: UpperNode, below: DiffItem["below"]): { uid: number; gid: number } | undefined {
-  return below?.type === node.type ? { uid: below.uid, gid: below.gid } : undefined;
-}
-
-/** At its end the file must still be the one that was seen. */
-function openContent(dir: ByteString, node: UpperNode): ContentReader {
-  const descriptor = reading(dir, node.path, (at) => fs.openSync(at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-  let left = node.size;
-  return {
-    read: (target, at, length) => {
-      const got = reading(dir, node.path, () => fs.readSync(descriptor, target, at, Math.min(length, left), null));
-      left -= got;
-      const ended = left === 0 || (got === 0 && length > 0);
-      if (ended && (left > 0 || stampOf(fs.fstatSync(descriptor, { bigint: true })) !== node.stamp)) {
-        throw notQuiet(node.path);
-      }
-      return got;
-    },
-    close: () => fs.closeSync(descriptor),
-  };
-}
-
-async function hashOf(dir: ByteString, node: UpperNode, pace: Pace): Promise<string> {
-  const reader = openContent(dir, node);
-  try {
-    const buffer = Buffer.allocUnsafe(Math.min(node.size, CHUNK));
-    const hasher = createHasher();
-    for (let left = node.size; left > 0; ) {
-      const got = reader.read(buffer, 0, buffer.length);
-      hasher.update(buffer.subarray(0, got));
-      left -= got;
-      if (pace.isDue()) await pace.pause();
-    }
-    return hasher.hex();
-  } finally {
-    reader.close();
-  }
+function attributesOf({ root, signal }: ChrootCollectRequest, changed: UpperNode): Promise<UpperAttributes> {
+  if (changed.children.length === 0) return Promise.resolve(new UpperAttributes(new Map(), "trusted"));
+  return readAttributes({ dir: root, xattrs: "trusted", signal });
 }
 
 /** Further names of an inode are made files of their own, which only ordinary files can be here. */

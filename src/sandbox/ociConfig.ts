@@ -42,7 +42,7 @@ export interface OciFinish {
   readonly sh: string;
   /** PATH in which it finds rm(1). */
   readonly path: string;
-  /** Absolute path of mount(8), where the root is to be `nodev`: runtimes bind the root upon itself, and flags are lost. */
+  /** Absolute path of mount(8), where the root is to be `nodev`: crun binds it upon itself and clears its flags, runc does not. */
   readonly mount: string | undefined;
   /** Crun makes the link /dev/core even where it leads nowhere; runc, and so Docker, does not. */
   readonly removesCore: boolean;
@@ -179,7 +179,7 @@ function limitValue(value: string): bigint {
 /** A hook is told the container's state: crun takes it for a failure if no one reads that. */
 const FINISH = `
 while read -r state; do :; done
-test -z "$2" || rm -f "$1/dev/core" || exit 1
+test -z "$2" || test ! -L "$1/dev/core" || rm "$1/dev/core" || exit 1
 test -z "$3" || exec "$3" -n -o remount,bind,nodev "$1"
 `;
 

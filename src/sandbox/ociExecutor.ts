@@ -126,8 +126,9 @@ function bindsNodes(plan: RootPlan, hand: Hand): boolean {
 }
 
 function finishOf(runtime: OciRuntime, plan: RootPlan, hand: Hand): OciFinish | undefined {
+  if (!isCrun(runtime)) return undefined;
   const mount = bindsNodes(plan, hand) ? needStepProgram("mount") : undefined;
-  const removesCore = isCrun(runtime) && !fs.existsSync("/proc/kcore");
+  const removesCore = !fs.existsSync("/proc/kcore");
   if (mount === undefined && !removesCore) return undefined;
   return { sh: needStepProgram("sh"), path: stepPath(), mount, removesCore };
 }

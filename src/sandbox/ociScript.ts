@@ -30,9 +30,11 @@ export const OCI_DIRECTORY = "oci";
 export const OCI_PRIVATE = "private";
 
 /**
- * Arguments: how many files of control groups there are, and their names; the mode; `nodes` if device nodes are to be made (`modes`
- * if with other modes than the host's), or nothing; how many secrets; for each of them size, mode, `uid:gid`; then the runtime with its options. Descriptors are those of stepProcess.ts: 2 takes what is told
- * to nacre, 5 is the standard error of a step on a terminal, 6 holds the secrets one after the other, then the configuration.
+ * Arguments: how many files of control groups there are, and their names; the mode; `nodes` if device nodes are to be made
+ * (`modes` if with other modes than the host's), or nothing; how many secrets; for each of them size, mode, `uid:gid`; then
+ * the runtime with its options. Descriptors are those of stepProcess.ts: 2 takes what is told to nacre, 5 is the standard
+ * error of a step on a terminal, 6 holds the secrets one after the other, then the configuration. The standard input becomes
+ * a node of the step's own, because crun changes its owner.
  */
 export const OCI_SCRIPT = `
 exec 4>&2 3>&-
@@ -53,6 +55,7 @@ shift 3
   if test "$nodes"; then
     (umask 0 && mkdir $p/nodes && cp -dR ${NODES} $p/nodes/) || exit ${OCI_FAILURES.files}
     test "$nodes" = nodes || chmod 666 $p/nodes/* || exit ${OCI_FAILURES.files}
+    test $mode = terminal || exec <$p/nodes/null
   fi
   while test $n -lt "$secrets"; do
     if test "$1" -gt 0; then dd bs="$1" count=1 iflag=fullblock status=none <&6; fi >$p/secrets/$n &&

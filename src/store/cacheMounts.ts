@@ -6,23 +6,21 @@
  */
 import * as fs from "node:fs";
 import * as v from "valibot";
-import { type ByteString, fsPath, toByteString } from "../support/bytes.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import { canonicalJson } from "../support/json.js";
-import { type StoreDirectory, sizeOnDisk } from "./directory.js";
+import type { StoreDirectory } from "./directory.js";
 import { isMissing, namesIn, readIfThere, statIfThere, writeAll } from "./files.js";
 import { readProtected } from "./leases.js";
 import { INDEX_LOCK } from "./references.js";
 import type { Store } from "./store.js";
 import { announcePrune, bury, destroy, PRUNE_LOCK, restore } from "./tombstones.js";
+import { treeSize } from "./treeSize.js";
 
 const NAME = /^[0-9a-f]{64}$/;
 const MAX_META_BYTES = 64 << 10;
 /** Characters of an id that are kept for people to read. */
 const MAX_ID = 4096;
-/** Longest path that is looked below; what lies deeper does not count. */
-const LONG_PATH = 3800;
 
 /** Mode, uid and gid of a cache that starts empty, where none are given (BuildKit's). */
 export const USUAL_OWNER: CacheOwner = { mode: 0o755, uid: 0, gid: 0 };
@@ -204,7 +202,7 @@ function infoOf(directory: StoreDirectory, name: string, inUse: boolean): CacheM
   if (lastUsed === undefined) return undefined;
   const { seed, version: _, ...rest } = readMeta(`${path}/meta`) ?? unknownMeta(lastUsed);
   let size: ReturnType<typeof contentSize> | undefined;
-  const measure = () => (size ??= contentSize(`${path}/data`));
+  const measure = () => (size ??= treeSize(`${path}/data`));
   return {
     name,
     ...rest,
@@ -246,44 +244,6 @@ function writeMeta(file: string, identity: CacheIdentity, sharing: Sharing, now:
     writeAll(fd, Buffer.from(`${canonicalJson(meta)}\n`));
   } finally {
     fs.closeSync(fd);
-  }
-}
-
-/** What a tree takes on disk. Only directories are looked into; names of one inode count once. */
-function contentSize(path: string): { readonly bytes: number; readonly files: number } {
-  const pending: ByteString[] = [toByteString(path)];
-  const seen = new Set<number>();
-  let [bytes, files] = [0, 0];
-  for (let here = pending.pop(); here !== undefined; here = pending.pop()) {
-    const stat = look(here);
-    if (stat === undefined) continue;
-    if (stat.isDirectory()) {
-      bytes += 4096;
-      if (here.length < LONG_PATH) for (const name of namesBelow(here)) pending.push(`${here}/${name}`);
-      continue;
-    }
-    files++;
-    if (stat.nlink > 1 && seen.has(stat.ino)) continue;
-    seen.add(stat.ino);
-    bytes += stat.isFile() ? Math.min(sizeOnDisk(stat.size), stat.blocks * 512 || 4096) : 4096;
-  }
-  return { bytes, files };
-}
-
-/** What vanishes meanwhile, or belongs to others, does not count. */
-function namesBelow(path: ByteString): ByteString[] {
-  try {
-    return fs.readdirSync(fsPath(path), { encoding: "latin1" });
-  } catch {
-    return [];
-  }
-}
-
-function look(path: ByteString): fs.Stats | undefined {
-  try {
-    return fs.lstatSync(fsPath(path), { throwIfNoEntry: false });
-  } catch {
-    return undefined;
   }
 }
 

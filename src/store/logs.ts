@@ -25,6 +25,8 @@ export interface LogWriter {
   /** @throws NacreError STORE, DISK_FULL */
   write(chunk: Uint8Array): void;
   close(): void;
+  /** Ends and removes it: no build will name it. Never throws. */
+  discard(): void;
 }
 
 /** Starts the log of a step. @throws NacreError STORE, DISK_FULL */
@@ -37,8 +39,13 @@ export function createLog(store: Store): LogWriter {
   } catch (error) {
     throw ioError("STORE", `creating ${path}`, error);
   }
+  const close = (): void => {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+  };
   return {
     name,
+    close,
     write(chunk) {
       try {
         if (fd !== undefined) writeAll(fd, chunk);
@@ -46,11 +53,19 @@ export function createLog(store: Store): LogWriter {
         throw ioError("STORE", `writing ${path}`, error);
       }
     },
-    close() {
-      if (fd !== undefined) closeSync(fd);
-      fd = undefined;
+    discard() {
+      close();
+      removeQuietly(path);
     },
   };
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // It goes with the old ones.
+  }
 }
 
 /** The whole log, as bytes; undefined if it is gone. */

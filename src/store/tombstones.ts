@@ -9,7 +9,7 @@ import { isMissing, namesIn, renameIfThere, statIfThere, unlinkIfThere } from ".
 import { ownerName, uniqueSuffix } from "./owner.js";
 import type { RemoveTree } from "./removeTree.js";
 import { isSnapshotName, SnapshotDirectories } from "./snapshots.js";
-import { bytesBelow } from "./treeSize.js";
+import { treeSize } from "./treeSize.js";
 
 /** The lock that one garbage collection at a time holds. */
 export const PRUNE_LOCK = "prune";
@@ -123,7 +123,7 @@ function mountEntries(directory: StoreDirectory): Entry[] {
   return namesIn(directory.at("mounts")).flatMap((name) => {
     const path = pathOf(directory, "mount", name);
     const used = isHex64(name) ? lastUse(path) : undefined;
-    return used === undefined ? [] : [{ id: `mount.${name}`, kind: "mount", name, bytes: bytesBelow(path), used }];
+    return used === undefined ? [] : [{ id: `mount.${name}`, kind: "mount", name, bytes: treeSize(path).bytes, used }];
   });
 }
 

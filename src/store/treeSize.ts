@@ -1,27 +1,38 @@
 /** How much room a directory takes. */
 import * as fs from "node:fs";
-import { type ByteString, fsPath } from "../support/bytes.js";
+import { type ByteString, fsPath, toByteString } from "../support/bytes.js";
 import { sizeOnDisk } from "./directory.js";
 
 /** Longest path that is followed; what lies deeper does not count. */
 const LONG_PATH = 3800;
 
-/** Bytes on disk of everything below a directory. What vanishes meanwhile or cannot be looked at does not count. */
-export function bytesBelow(path: string): number {
-  const pending: ByteString[] = [Buffer.from(path).toString("latin1")];
+/** What a tree takes. */
+export interface TreeSize {
+  /** On disk, the directory itself included; names of one inode count once. */
+  readonly bytes: number;
+  /** Names that are no directories. */
+  readonly files: number;
+}
+
+/** Measures a tree. What vanishes meanwhile or cannot be looked at does not count. */
+export function treeSize(path: string): TreeSize {
+  const pending: ByteString[] = [toByteString(path)];
   const seen = new Set<number>();
-  let bytes = 0;
+  let [bytes, files] = [0, 0];
   for (let here = pending.pop(); here !== undefined; here = pending.pop()) {
-    for (const name of namesBelow(here)) {
-      const full = `${here}/${name}`;
-      const stat = look(full);
-      if (!stat || (stat.nlink > 1 && !stat.isDirectory() && seen.has(stat.ino))) continue;
-      seen.add(stat.ino);
-      bytes += stat.isFile() ? Math.min(sizeOnDisk(stat.size), stat.blocks * 512 || 4096) : 4096;
-      if (stat.isDirectory() && full.length < LONG_PATH) pending.push(full);
+    const stat = look(here);
+    if (stat === undefined) continue;
+    if (stat.isDirectory()) {
+      bytes += 4096;
+      if (here.length < LONG_PATH) for (const name of namesBelow(here)) pending.push(`${here}/${name}`);
+      continue;
     }
+    files++;
+    if (stat.nlink > 1 && seen.has(stat.ino)) continue;
+    seen.add(stat.ino);
+    bytes += stat.isFile() ? Math.min(sizeOnDisk(stat.size), stat.blocks * 512 || 4096) : 4096;
   }
-  return bytes;
+  return { bytes, files };
 }
 
 function namesBelow(path: ByteString): ByteString[] {

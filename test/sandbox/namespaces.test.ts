@@ -220,6 +220,11 @@ describe.skipIf(unable)("a step in namespaces", () => {
       });
     });
 
+    it("leads a session and a process group, at which a signal to the group ends", async () => {
+      const script = "awk '{print $1, $5, $6}' /proc/1/stat; sleep 100 & kill -9 0; wait; echo alive";
+      expect(await bench.shell(script)).toBe("1 1 1\nalive\n");
+    });
+
     it("takes what it has started with it", async () => {
       const marker = 7_531_900 + (process.pid % 1000);
       await bench.shell(`(sleep ${marker} &) ; setsid sleep ${marker} >/dev/null 2>&1 & sleep 0.1`);
@@ -332,6 +337,15 @@ describe.skipIf(unable)("a step in namespaces", () => {
       for (const entry of env) expect(output).toContain(`${entry}\n`);
       expect(output).not.toContain("cannot be preloaded");
       expect(fs.readdirSync(bench.directory).filter((name) => name.startsWith("trap."))).toEqual(["trap.so"]);
+    });
+
+    it("keep their order where some are set inside the root, after secret ones", async () => {
+      const env = [PATH, "LD_PRELOAD=", "B.C=1", "-i=3", "LD_DEBUG=", "_=own", "Z=a\nb", "HOME=/root"];
+      const expected = env.map((entry) => `${entry}\0`).join("");
+      const args = ["/bin/cat", "/proc/self/environ"];
+      expect((await bench.run(args, { process: { env } })).output).toBe(expected);
+      const secretEnv = new Map([["TOKEN", "s3cret"]]);
+      expect((await bench.run(args, { process: { env, secretEnv } })).output).toBe(`TOKEN=s3cret\0${expected}`);
     });
 
     it("need something in the root to set those: env, or a shell, or nothing works", async () => {

@@ -83,6 +83,13 @@ describe("the configuration of an OCI runtime", () => {
     );
   });
 
+  it("has secret variables last, but for a HOME that was added", () => {
+    const env = ["A=1", "HOME=/root"];
+    const added = ociConfig(plan({ env, addsHome: true }), FACTS).process.env;
+    expect(added).toEqual(["A=1", "TOKEN=s3cret", "HOME=/root"]);
+    expect(ociConfig(plan({ env }), FACTS).process.env).toEqual(["A=1", "HOME=/root", "TOKEN=s3cret"]);
+  });
+
   it.each([
     ["an argument", plan({ args: ["\udcff"] })],
     ["a variable", plan({ env: ["A=\udcff"] })],

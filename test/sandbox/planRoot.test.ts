@@ -239,6 +239,18 @@ describe("the standard mounts", () => {
     expect(root.plan.mounts.find(({ target }) => target === "m")?.options).toEqual(["ro", "nodev"]);
   });
 
+  it("get no flags in a user namespace that could not be given without locked ones", () => {
+    const hand = { flavour: "uabc", overlayXattrs: "user", singleId: false, devices: false, upper: "store" } as const;
+    const mount = bind("/m", true);
+    const binds = new Map([[mount, sourceOf(treeOf([{ path: "f" }]))]]);
+    const options = (changes: object) => {
+      const { mounts } = plan(image(), { mounts: [mount] }, { binds, ...changes }).plan;
+      return mounts.find(({ target }) => target === "m")?.options;
+    };
+    expect(options({ hand })).toEqual([]);
+    expect(options({})).toEqual(["nodev"]);
+  });
+
   it("show the hierarchies of version 1 one by one", () => {
     const facts = { ...FACTS, cgroups: [{ name: "cpu" }, { name: "pids" }] };
     const root = plan(image(), {}, { facts });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Accounts } from "../../src/image/users.js";
 import { readAccounts } from "../../src/image/users.js";
-import { runEnvironment } from "../../src/sandbox/runEnvironment.js";
+import { addsHome, runEnvironment } from "../../src/sandbox/runEnvironment.js";
 import { resolveRunUser } from "../../src/sandbox/runUser.js";
 import { treeOf } from "../layer/helpers.js";
 
@@ -101,6 +101,12 @@ describe("the environment of a RUN", () => {
   it("gets HOME where there is none, or an empty one", () => {
     expect(runEnvironment(["A=1"], defaults)).toEqual(["A=1", "HOME=/home/a"]);
     expect(runEnvironment(["HOME=", "A=1"], defaults)).toEqual(["A=1", "HOME=/home/a"]);
+  });
+
+  it("says whether HOME was added, which is the last variable then", () => {
+    const added = (env: string[], ...secrets: string[]) => addsHome(env, new Set(secrets));
+    expect([added(["A=1"]), added(["HOME="]), added(["HOME=/x", "HOME="])]).toEqual([true, true, true]);
+    expect([added(["HOME=/x"]), added(["HOME=", "HOME=/x"]), added([], "HOME")]).toEqual([false, false, false]);
   });
 
   it("gets SSH_AUTH_SOCK where it is not set, and leaves what a secret replaces to the secret", () => {
