@@ -7,23 +7,8 @@ import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { type Control, parseControl } from "./setupScript.js";
-import type { StepStarter } from "./stepStart.js";
+import type { StepCommand, StepStarter } from "./stepStart.js";
 import type { RunIo } from "./types.js";
-
-/** What to run. */
-export interface StepCommand {
-  /** Run as a child of process 1 of the outer pid namespace; the first one is an absolute path. */
-  readonly argv: readonly string[];
-  /** All of it. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-  /** What can be read from descriptor 6, if anything. */
-  readonly input?: readonly Buffer[] | undefined;
-  /** Milliseconds after which everything is killed. */
-  readonly timeout?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly warn: (rule: string, message: string) => void;
-}
 
 /** How it ended. Nothing of it runs any more. */
 export interface StepEnd extends Control {

@@ -8,7 +8,6 @@ import * as fs from "node:fs";
 import type { Writable } from "node:stream";
 import { needStepProgram, optionalProgram } from "./programs.js";
 import { CLOSE_SCRIPT, OUTER_SCRIPT, START_SCRIPT } from "./setupScript.js";
-import type { StepCommand } from "./stepProcess.js";
 import type { RunIo } from "./types.js";
 
 /** Milliseconds after the start of a step until the next one's processes are started: this one's come first. */
@@ -17,6 +16,21 @@ const SPARE_DELAY = 6;
 const LOG_STDIO: StdioOptions = ["ignore", "pipe", "ignore", "pipe", "pipe", "ignore", "pipe", "pipe"];
 const TERMINAL_STDIO: StdioOptions = ["inherit", "inherit", "inherit", "pipe", "pipe", "ignore", "pipe", "ignore"];
 const ORDERS = "orders";
+
+/** What to run. */
+export interface StepCommand {
+  /** Run as a child of process 1 of the outer pid namespace; the first one is an absolute path. */
+  readonly argv: readonly string[];
+  /** All of it. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** What can be read from descriptor 6, if anything. */
+  readonly input?: readonly Buffer[] | undefined;
+  /** Milliseconds after which everything is killed. */
+  readonly timeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly warn: (rule: string, message: string) => void;
+}
 
 /** A process that waits for a command. */
 interface Spare {
@@ -102,8 +116,11 @@ function hasSecrets(env: StepCommand["env"]): boolean {
   return Object.keys(env).some((name) => name.startsWith("NACRE_SECRET_"));
 }
 
-/** For the shell: where to go, and the words of the command, each in single quotes, in which nothing has a meaning. */
-function orders({ argv, cwd }: StepCommand): string {
+/**
+ * For the shell: where to go, and the words of the command, each in single quotes, in which nothing has a meaning (POSIX,
+ * Shell Command Language, 2.2.2).
+ */
+export function orders({ argv, cwd }: Pick<StepCommand, "argv" | "cwd">): string {
   return `cd -P ${quoted(cwd)} || exit 1\nset -- ${argv.map(quoted).join(" ")}\n`;
 }
 

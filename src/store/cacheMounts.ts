@@ -201,7 +201,7 @@ function infoOf(directory: StoreDirectory, name: string, inUse: boolean): CacheM
   const lastUsed = (statIfThere(`${path}/meta`) ?? statIfThere(path))?.mtimeMs;
   if (lastUsed === undefined) return undefined;
   const { seed, version: _, ...rest } = readMeta(`${path}/meta`) ?? unknownMeta(lastUsed);
-  let size: ReturnType<typeof contentSize> | undefined;
+  let size: ReturnType<typeof treeSize> | undefined;
   const measure = () => (size ??= treeSize(`${path}/data`));
   return {
     name,

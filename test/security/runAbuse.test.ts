@@ -156,6 +156,7 @@ describe.skipIf(cannotRun)("a step that fills the disk", () => {
     const world = new RunWorld();
     fs.mkdirSync(world.store);
     fs.writeFileSync(join(world.root, "Dockerfile"), "FROM box:1\nRUN head -c 200000000 /dev/zero >/big || exit 5\n");
+    fs.writeFileSync(join(world.root, "Loud"), "FROM box:1\nRUN yes | head -c 100000000\n");
     fs.writeFileSync(join(world.root, "Small"), "FROM box:1\nRUN echo small >/small\n");
     // The mount is seen by these processes alone, and ends with them.
     const box = new RunWorld();
@@ -168,6 +169,7 @@ describe.skipIf(cannotRun)("a step that fills the disk", () => {
       'mount -t tmpfs -o size=64m none "$NACRE_HOME"',
       '"$node" "$cli" load "$root/box.tar" || exit 90',
       `${build} "$root/Dockerfile" "$root/context"; echo "first $?"`,
+      `${build} "$root/Loud" "$root/context" >"$root/loud.log" 2>&1; echo "loud $?"`,
       `${build} "$root/Small" "$root/context"; echo "second $?"`,
       'ls "$NACRE_HOME/tmp" | grep -v "^u[.]"; "$node" "$cli" check; echo "check $?"',
     ].join("\n");
@@ -177,6 +179,7 @@ describe.skipIf(cannotRun)("a step that fills the disk", () => {
     expectPlain(0, output.replaceAll(/^ERROR: .*\n/gm, ""));
     expect(output).toMatch(/first 1/);
     expect(output).toMatch(/No space left on device|no space left/i);
+    expect(output).toMatch(/loud 1/);
     expect(output).toMatch(/second 0/);
     expect(output).toMatch(/check 0/);
   });

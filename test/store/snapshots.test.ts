@@ -151,7 +151,7 @@ describe("garbage collection", () => {
     age(path.join(old!, "meta"), 100_000_000);
     await pruneStore(store, { maxBytes: 200_000 });
     expect([old, young, used].map((one) => fs.existsSync(one!))).toEqual([true, true, true]);
-    await pruneStore(store, { maxBytes: 130_000 });
+    await pruneStore(store, { maxBytes: 140_000 });
     expect([old, young, used].map((one) => fs.existsSync(one!))).toEqual([false, true, true]);
     const lease = store.acquireLease();
     await store.useDirectories(lease, [`mount:${keyOf("used")}`]);
