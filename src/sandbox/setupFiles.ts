@@ -10,7 +10,7 @@ import type { StartNames } from "./finalCommand.js";
 import { type FstabEntry, fstabText, overlayOptions, PLAIN_OVERLAY } from "./fstab.js";
 import type { Hand } from "./hand.js";
 import { lockedFlags, parseMountInfo } from "./hostFacts.js";
-import { needsBoundNodes, nodeBinds, nodesDiffer, rootMountOptions } from "./noDevices.js";
+import { rootMountOptions } from "./noDevices.js";
 import { needStepProgram } from "./programs.js";
 import type { PlannedMount, RootPlan } from "./rootPlan.js";
 import { encodeOperand, operation, walkOperation } from "./setupScript.js";
@@ -30,6 +30,9 @@ export interface SetupFiles {
   readonly input: readonly Buffer[] | undefined;
 }
 
+/** Name of the directory that is mounted as /dev. */
+const DEV = "dev";
+
 /** Below these everything is the level's own doing, not the request's. */
 const SYSTEM = /^(proc|dev|sys)(\/|$)|^etc\/(hosts|resolv\.conf)$/;
 
@@ -42,10 +45,8 @@ export function makeSetupFiles(plan: RootPlan, hand: Hand, volatile: boolean, te
   const directory = `${plan.dir}/run-${uniqueSuffix()}`;
   try {
     fs.mkdirSync(directory, { mode: 0o700 });
-    for (const name of ["l", "links", "nodes", "secrets"]) fs.mkdirSync(`${directory}/${name}`);
-    for (const { name, target } of deviceLinks(fs.existsSync("/proc/kcore"))) {
-      fs.symlinkSync(target, `${directory}/links/${name}`);
-    }
+    for (const name of ["l", DEV, "secrets"]) fs.mkdirSync(`${directory}/${name}`);
+    fillDev(`${directory}/${DEV}`);
     const setup = new Setup(plan, hand, volatile, directory);
     setup.build();
     const tag = terminal ? "nacre" : `nacre-${uniqueSuffix()}`;
@@ -82,6 +83,13 @@ function startNames(directory: string, tag: string): StartNames {
   return { prlimit: name("prlimit"), setpriv: name("setpriv"), unshare: name("unshare") };
 }
 
+/** What is mounted as /dev: links, and files for nodes to be bound upon. */
+function fillDev(dir: string): void {
+  fs.chmodSync(dir, 0o755);
+  for (const { name, target } of deviceLinks(fs.existsSync("/proc/kcore"))) fs.symlinkSync(target, `${dir}/${name}`);
+  for (const { name } of DEVICE_NODES) fs.closeSync(fs.openSync(`${dir}/${name}`, "wx", 0o644));
+}
+
 class Setup {
   readonly operations: string[] = [];
   readonly mounts: { path: string; name: string; own: boolean }[] = [];
@@ -92,6 +100,7 @@ class Setup {
   readonly #root: ByteString;
   #entries: FstabEntry[] = [];
   #nodeFlags: readonly string[] | undefined;
+  #mountInfo: ReturnType<typeof parseMountInfo> | undefined;
   #lists = 0;
   #names = 0;
 
@@ -106,7 +115,6 @@ class Setup {
   build(): void {
     const { dir, lower, mounts, secretFiles, makeCwd, process } = this.#plan;
     if (secretFiles.length > 0) this.#addSecretPlace();
-    if (this.#bindsOwnNodes) this.#addNodePlace();
     for (const mount of mounts) if (mount.base === "step") this.#addHelper(mount);
     const overlay = { lower, upper: `${dir}/upper`, work: `${dir}/work` };
     this.#add(this.#overlay(this.#root, overlay, rootMountOptions(process)), "the step's root", true);
@@ -128,16 +136,6 @@ class Setup {
     this.#add({ source: "tmpfs", target, type: "tmpfs", options }, "the place for secrets", true);
   }
 
-  /** Nodes of the step's own: its changes of mode and owner must not reach the machine's. */
-  #addNodePlace(): void {
-    const target = toByteString(`${this.#directory}/nodes`);
-    this.#add(
-      { source: "tmpfs", target, type: "tmpfs", options: ["nosuid", "mode=700"] },
-      "the place for devices",
-      true,
-    );
-  }
-
   #addHelper({ target, overlay, options }: PlannedMount): void {
     const path = `${toByteString(this.#plan.dir)}/${target}`;
     if (!overlay) throw new NacreError("INTERNAL", `the helper mount ${target} is no overlay`);
@@ -146,6 +144,7 @@ class Setup {
 
   #addMount(mount: PlannedMount, before: readonly PlannedMount[]): void {
     const { source, target, type, makeTarget } = mount;
+    if (target === "dev" && type === "tmpfs") return this.#addDev(mount);
     const options = [...mount.options];
     // The group of terminals is not there where only one id is.
     const usable =
@@ -156,7 +155,22 @@ class Setup {
     if (makeTarget === "file") this.#make(target);
     const own = SYSTEM.test(target) || mount.purpose !== undefined;
     this.#add({ source, target: this.#inRoot(target), type, options: usable }, `/${fromByteString(target)}`, own);
-    if (target === "dev" && type === "tmpfs" && !this.#makesNodes) this.#bindNodes();
+  }
+
+  /**
+   * A directory that is filled already stands for a tmpfs that would have to be filled by programs, between two lists of
+   * mounts. The nodes in it are the host's.
+   */
+  #addDev({ target, options }: PlannedMount): void {
+    const source = toByteString(`${this.#directory}/${DEV}`);
+    const kept = options.filter((word) => word === "nosuid" || word === "nodev");
+    const locked = this.#hand.flavour === "root" ? [] : lockedFlags(this.#hostMounts, fromByteString(source));
+    this.#add({ source, target: this.#inRoot(target), type: "bind", options: [...kept, ...locked] }, "/dev", true);
+    for (const { name } of DEVICE_NODES) {
+      const node = `/dev/${name}`;
+      const into = this.#inRoot(`dev/${name}`);
+      this.#add({ source: node, target: into, type: "bind", options: this.#nodeOptions }, node, true);
+    }
   }
 
   /**
@@ -164,55 +178,34 @@ class Setup {
    * possible). Flags that the host's /dev has must stay in a user namespace.
    */
   get #nodeOptions(): readonly string[] {
-    this.#nodeFlags ??= [
-      "ro",
-      ...lockedFlags(parseMountInfo(fs.readFileSync("/proc/self/mountinfo", "latin1")), "/dev/null"),
-    ];
+    this.#nodeFlags ??= ["ro", ...lockedFlags(this.#hostMounts, "/dev/null")];
     return this.#nodeFlags;
+  }
+
+  get #hostMounts(): ReturnType<typeof parseMountInfo> {
+    this.#mountInfo ??= parseMountInfo(fs.readFileSync("/proc/self/mountinfo", "latin1"));
+    return this.#mountInfo;
   }
 
   get #makesNodes(): boolean {
     return this.#hand.flavour === "root" && this.#hand.devices;
   }
 
-  get #bindsOwnNodes(): boolean {
-    return this.#makesNodes && needsBoundNodes(this.#plan.mounts);
-  }
-
-  /** The nodes that a step of this kind has, as far as they are on the host. */
-  get #nodes(): string[] {
-    const insecure = this.#plan.process.insecure ? INSECURE_DEVICE_NODES.map(({ name }) => name) : [];
-    return [...DEVICE_NODES.map(({ name }) => name), ...insecure.filter((name) => fs.existsSync(`/dev/${name}`))];
-  }
-
-  #bindNodes(): void {
-    for (const name of this.#nodes) {
-      const source = `/dev/${name}`;
-      this.#make(source.slice(1));
-      this.#add(
-        { source, target: this.#inRoot(`dev/${name}`), type: "bind", options: this.#nodeOptions },
-        source,
-        true,
-      );
-    }
-  }
-
+  /** Further devices of the machine, for a step that may use them. */
   #addDevices(): void {
-    if (!this.#plan.mounts.some(({ target, type }) => target === "dev" && type === "tmpfs")) return;
-    if (!this.#makesNodes) return void this.operations.push(...operation("links"));
-    this.operations.push(...operation("devices", this.#bindsOwnNodes ? "apart" : "inside"));
-    if (nodesDiffer()) this.operations.push(...operation("modes"));
-    if (this.#bindsOwnNodes) {
-      const binds = nodeBinds(toByteString(`${this.#directory}/nodes`));
-      for (const { source, target, type, options } of binds) {
-        this.#add({ source, target: this.#inRoot(target), type, options }, `/${fromByteString(target)}`, true);
-      }
-    }
-    for (const name of this.#nodes.slice(DEVICE_NODES.length)) {
+    if (!this.#plan.process.insecure) return;
+    for (const { name } of INSECURE_DEVICE_NODES.filter((node) => fs.existsSync(`/dev/${node.name}`))) {
       const parent = name.slice(0, Math.max(0, name.lastIndexOf("/")));
       if (parent !== "") this.operations.push(...walkOperation("dir", `dev/${parent}`, ""));
-      this.operations.push(...operation("device", name));
+      if (this.#makesNodes) this.operations.push(...operation("device", name));
+      else this.#bindNode(name);
     }
+  }
+
+  #bindNode(name: string): void {
+    this.#make(`dev/${name}`);
+    const source = `/dev/${name}`;
+    this.#add({ source, target: this.#inRoot(`dev/${name}`), type: "bind", options: this.#nodeOptions }, source, true);
   }
 
   #addSecrets(): void {

@@ -8,7 +8,6 @@
  * process that waits what to run.
  */
 import { type ByteString, encodeText, fromByteString } from "../support/bytes.js";
-import { DEVICE_NODES } from "./standardMounts.js";
 
 /** Closes descriptors. Arguments: their numbers, separated by blanks; the command to go on with. */
 export const CLOSE_SCRIPT = `
@@ -63,27 +62,14 @@ case $mode in
 esac
 `;
 
-/** The host's models of the nodes that every root has. */
-const NODE_NAMES = DEVICE_NODES.map(({ name }) => name).join(" ");
-const NODES = DEVICE_NODES.map(({ name }) => `/dev/${name}`).join(" ");
-
 /** How many operands an operation has; see {@link SETUP_SCRIPT}. `walk` has as many as it says. */
 export interface SetupOperations {
   /** Mounts the lines of a file, below the directory of this execution. */
   mount: [file: string];
   /** Says where the root is, once it is mounted. */
   root: [path: string];
-  /**
-   * Makes device nodes and what is in `links`, in the root's /dev; `apart`: the nodes in `nodes`, and files for them to be
-   * mounted upon in the root's /dev.
-   */
-  devices: [where: "inside" | "apart"];
-  /** Gives these nodes the mode that they have everywhere, where the host's differ. */
-  modes: [];
   /** The same for a single device of the host. */
   device: [name: string];
-  /** Only what is in `links`. */
-  links: [];
   /** Writes a secret, taken from descriptor 6. */
   secret: [name: string, size: string, mode: string, owner: string];
   /** @property program that sets it where /proc/sys may not be written; may be empty */
@@ -164,31 +150,11 @@ while test "$1" != begin; do
       done
       cd -P "$base" || fail walk
       ;;
-    devices)
-      umask 0
-      nodes=$root/dev
-      if test "$1" = apart; then
-        nodes=$base/nodes
-        cp -dR ${NODES} nodes/ || fail devices
-        cp -dR links/. "$root/dev/" || fail devices
-        for name in ${NODE_NAMES}; do : >"$root/dev/$name" || fail devices; done
-      else
-        cp -dR ${NODES} links/. "$root/dev/" || fail devices
-      fi
-      umask 022
-      shift
-      ;;
-    modes)
-      (cd "$nodes" && exec chmod 666 ${NODE_NAMES}) || fail devices
-      ;;
     device)
       umask 0
       cp -dR "/dev/$1" "$root/dev/$1" || fail devices
       umask 022
       shift
-      ;;
-    links)
-      cp -dR links/. "$root/dev/" || fail devices
       ;;
     secret)
       (umask 077 && : >"secrets/$1") || fail secret

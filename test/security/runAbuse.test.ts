@@ -156,7 +156,10 @@ describe.skipIf(cannotRun)("a step that fills the disk", () => {
     const world = new RunWorld();
     fs.mkdirSync(world.store);
     fs.writeFileSync(join(world.root, "Dockerfile"), "FROM box:1\nRUN head -c 200000000 /dev/zero >/big || exit 5\n");
-    fs.writeFileSync(join(world.root, "Loud"), "FROM box:1\nRUN yes | head -c 100000000\n");
+    fs.writeFileSync(
+      join(world.root, "Loud"),
+      "FROM box:1\nRUN yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -c 100000000\n",
+    );
     fs.writeFileSync(join(world.root, "Small"), "FROM box:1\nRUN echo small >/small\n");
     // The mount is seen by these processes alone, and ends with them.
     const box = new RunWorld();
