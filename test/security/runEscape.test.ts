@@ -111,11 +111,13 @@ describe.skipIf(cannotRun)("a step's process", () => {
       expect(output.join("\n")).not.toContain(world.root);
     });
 
-    test("learns of the machine's directories only where its hosts and resolv.conf come from, as with Docker", async () => {
+    test("learns of the machine's directories only where its hosts, resolv.conf and /dev come from", async () => {
       const output = await sh(level, "cat /proc/self/mountinfo /proc/1/mounts; tr '\\0' ' ' </proc/1/cmdline");
       const telling = output.filter((line) => line.includes(world.root));
       for (const line of telling)
-        expect(line).toMatch(/\/tmp\/t\.\S+\/(hosts|resolv\.conf) \/etc\/(hosts|resolv\.conf) ro,/);
+        expect(line).toMatch(
+          /\/tmp\/t\.\S+\/((hosts|resolv\.conf) \/etc\/\S+ ro,|run-[0-9a-f]+\/dev \/dev rw,nosuid,nodev)/,
+        );
       expect(output.filter((line) => / \/ rw/.test(line) && line.includes("overlay")).join()).not.toContain(world.root);
     });
 
