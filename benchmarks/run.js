@@ -25,6 +25,8 @@ import { contextNames, makeContext } from "./contexts.js";
 /** @typedef {import("./contexts.js").Context} Context */
 /** @typedef {{ context: string, build: string, builder: string, round: number, seconds: number, peak?: number }} Sample */
 
+/** Milliseconds between two measurements. */
+const REST = 2000;
 const buildKinds = ["cold", "unchanged", "changed"];
 
 const { values: options } = parseArgs({
@@ -77,15 +79,25 @@ function measureRound(context, round) {
   for (const builder of order) {
     const withCold = kinds.includes("cold") || round === 1;
     if (withCold) builder.forget(options.base);
-    const cold = withCold && builder.build(context.dir, options.base);
+    const cold = withCold && rested(builder, context);
     if (cold && kinds.includes("cold")) note(context, "cold", builder, round, cold);
     if (kinds.includes("unchanged")) {
-      note(context, "unchanged", builder, round, builder.build(context.dir, options.base));
+      note(context, "unchanged", builder, round, rested(builder, context));
     }
   }
   if (!kinds.includes("changed")) return;
   appendFileSync(context.changing, `round ${round}\n`);
-  for (const builder of order) note(context, "changed", builder, round, builder.build(context.dir, options.base));
+  for (const builder of order) note(context, "changed", builder, round, rested(builder, context));
+}
+
+/**
+ * Builds after a rest: a daemon goes on working for a while after it has answered, and the next builder would pay for it.
+ * @param {Builder} builder
+ * @param {Context} context
+ */
+function rested(builder, context) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REST);
+  return builder.build(context.dir, options.base);
 }
 
 /**

@@ -95,8 +95,9 @@ export function planRoot(input: PlanInput): PlannedRoot {
     upperBase,
     hostMounts: userNamespace ? facts.mounts : undefined,
   });
-  const { insecure, shmSize } = request;
-  const standard = { insecure, userNamespace, singleId: hand.singleId, shmSize };
+  const { insecure, shmSize, limits } = request;
+  const limited = limits.memory !== undefined || limits.cpus !== undefined || limits.pids !== undefined;
+  const standard = { insecure, userNamespace, singleId: hand.singleId, shmSize, limited };
   const replaced = REPLACEABLE.filter((path) => request.mounts.some(({ target }) => samePath(target, path)));
   planSystem(planner, facts, standard, replaced, keptDirectories(request));
   planEtc(planner, dir, replaced);

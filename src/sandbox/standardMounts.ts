@@ -91,6 +91,8 @@ export interface StandardMountOptions {
   readonly singleId?: boolean | undefined;
   /** Bytes of /dev/shm. */
   readonly shmSize: number;
+  /** Something limits how much the step may use: then what tells of it is worth a dozen mounts. */
+  readonly limited?: boolean | undefined;
 }
 
 const QUIET = ["nosuid", "noexec", "nodev"] as const;
@@ -147,7 +149,8 @@ function sysMount({ insecure, userNamespace }: StandardMountOptions): PlannedMou
 }
 
 /** A view of the host's control groups, where they are mounted; in a user namespace the host's /sys brings them along. */
-function cgroupMounts(facts: HostFacts, { insecure, userNamespace }: StandardMountOptions): PlannedMount[] {
+function cgroupMounts(facts: HostFacts, options: StandardMountOptions): PlannedMount[] {
+  const { insecure, userNamespace, limited } = options;
   if (userNamespace) return [];
   const access = insecure ? [] : ["ro"];
   const top = "sys/fs/cgroup";
@@ -157,6 +160,8 @@ function cgroupMounts(facts: HostFacts, { insecure, userNamespace }: StandardMou
   if (first.name === "") {
     return [{ source: `/${top}`, target: top, type: "bind", options: [...access, ...QUIET], purpose }];
   }
+  // Version 1 is a mount for each controller; without limits none of them has anything to say.
+  if (!limited) return [];
   // Mounted empty, filled, and then left writable: so does Docker, and there is nothing of the host in it.
   const mounts: PlannedMount[] = [
     { source: "tmpfs", target: top, type: "tmpfs", options: [...QUIET, "mode=755", "size=64k"], purpose },

@@ -3,8 +3,13 @@ import { spawn } from "node:child_process";
 import type { StoredSnapshot } from "../store/snapshots.js";
 import type { Store } from "../store/store.js";
 
-/** Milliseconds after which the kernel has normally written files out by itself (dirty_expire_centisecs is 30 s). */
-const SETTLE_AFTER = 40_000;
+/**
+ * Milliseconds after which the kernel has long written files out by itself (dirty_expire_centisecs is 30 s). Synchronising
+ * means the whole file system: it holds up everyone who has just written something.
+ */
+const SETTLE_AFTER = 15 * 60_000;
+/** Bytes of a snapshot that is quicker made anew than synchronised. */
+const SMALL = 64 << 20;
 
 /**
  * Synchronises the file system in the background if there are snapshots that are old enough for that to cost next to
@@ -13,7 +18,7 @@ const SETTLE_AFTER = 40_000;
 export function syncLater(store: Store, snapshots: readonly StoredSnapshot[]): void {
   const now = store.directory.now();
   const due = snapshots.filter(({ synced, created }) => !synced && now - created > SETTLE_AFTER);
-  if (due.length === 0 || store.directory.readOnly) return;
+  if (!due.some(({ bytes }) => bytes >= SMALL) || store.directory.readOnly) return;
   const child = spawn("sync", ["-f", store.directory.at("snapshots")], {
     stdio: "ignore",
     env: { PATH: process.env.PATH ?? "/usr/bin:/bin", LC_ALL: "C" },

@@ -251,9 +251,10 @@ describe("the standard mounts", () => {
     expect(options({})).toEqual(["nodev"]);
   });
 
-  it("show the hierarchies of version 1 one by one", () => {
+  it("show the hierarchies of version 1 one by one, where there are limits", () => {
     const facts = { ...FACTS, cgroups: [{ name: "cpu" }, { name: "pids" }] };
-    const root = plan(image(), {}, { facts });
+    expect(targets(plan(image(), {}, { facts })).filter((target) => target.startsWith("sys/fs"))).toEqual([]);
+    const root = plan(image(), { limits: { ulimits: [], memory: 1 << 30 } }, { facts });
     expect(targets(root).filter((target) => target.startsWith("sys/"))).toEqual([
       "sys/fs/cgroup",
       "sys/fs/cgroup/cpu",
