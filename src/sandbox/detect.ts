@@ -16,6 +16,8 @@ import type { IsolationLevel, Loss } from "./types.js";
 
 /** The levels, in the order in which `auto` prefers them. */
 export const LEVELS: readonly IsolationLevel[] = ["oci", "namespaces", "chroot"];
+const CHROOT_WARNING =
+  "nothing may be mounted here, so RUN executes in a chroot: it is kept from the files of its surroundings by nothing that root could not undo; build only what you trust";
 /** A copied root is the last resort, however little else a place has. */
 const PREFERENCE: readonly (readonly IsolationLevel[])[] = [["oci", "namespaces"], ["chroot"]];
 
@@ -151,7 +153,9 @@ export function upperBytes(): number {
 
 /** What {@link chooseSandbox} would take of what was found; undefined: nothing. */
 export function chooseDetected(isolation: "auto" | IsolationLevel, detection: Detection): SandboxChoice | undefined {
-  return choose(groupsOf(isolation), detection);
+  const choice = choose(groupsOf(isolation), detection);
+  if (isolation !== "auto" || choice?.level !== "chroot") return choice;
+  return { ...choice, warnings: [...choice.warnings, { rule: "Chroot", message: CHROOT_WARNING }] };
 }
 
 function groupsOf(isolation: "auto" | IsolationLevel): readonly (readonly IsolationLevel[])[] {

@@ -100,7 +100,11 @@ async function run(current: Attempt, files: SetupFiles, io: RunIo): Promise<Step
     return await runStepProcess({ argv, env, cwd, input, signal, warn, timeout: limits.timeout }, io, current.starter);
   } catch (error) {
     if (errnoOf(error) === "E2BIG") return undefined;
-    throw new NacreError("ISOLATION", "the step's processes cannot be started", { cause: error });
+    const why = error instanceof Error ? error.message : String(error);
+    throw new NacreError("ISOLATION", `the step's processes cannot be started: ${why}`, {
+      hint: "find out what works here with: nacre info",
+      cause: error,
+    });
   }
 }
 
