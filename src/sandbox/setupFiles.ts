@@ -144,7 +144,10 @@ class Setup {
 
   #addMount(mount: PlannedMount, before: readonly PlannedMount[]): void {
     const { source, target, type, makeTarget } = mount;
-    if (target === "dev" && type === "tmpfs") return this.#addDev(mount);
+    if (target === "dev" && type === "tmpfs") {
+      this.#addDev(mount);
+      return;
+    }
     const options = [...mount.options];
     // The group of terminals is not there where only one id is.
     const usable =
