@@ -64,7 +64,7 @@ function installBusybox(root: string): void {
 function makePlan(dir: string, lower: readonly string[], changes: PlanChanges, userNamespace: boolean): RootPlan {
   const facts = readHostFacts();
   const insecure = changes.process?.insecure ?? false;
-  const options = { insecure, userNamespace, shmSize: 64 << 20 };
+  const options = { insecure, userNamespace, shmSize: 64 << 20, limited: true };
   const all = [
     ...systemMounts(facts, options),
     ...(changes.mounts ?? []),
