@@ -149,7 +149,10 @@ function spawnFirst(
     ...[sh, "-c", OUTER_SCRIPT, "sh", ...words],
   ] as [string, ...string[]];
   // A session of its own: Ctrl-C at the terminal is nacre's to handle, and the step finds no terminal.
-  return spawn(program, args, { cwd, env: { ...env }, stdio, detached: stdio === LOG_STDIO });
+  const child = spawn(program, args, { cwd, env: { ...env }, stdio, detached: stdio === LOG_STDIO });
+  // What is killed leaves things unread: how it ended is what counts.
+  for (const stream of child.stdio) stream?.on("error", () => {});
+  return child;
 }
 
 /** The command that closes what would be inherited although no one said so; nothing if there is nothing to close. */

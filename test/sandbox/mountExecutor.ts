@@ -31,6 +31,8 @@ export const mountExecutor: Executor = {
           signal,
         },
       );
+      // A shell that is killed leaves the script unread: how it ended is what counts.
+      for (const stream of child.stdio) stream?.on("error", () => {});
       (child.stdio[3] as NodeJS.WritableStream).end(script);
       for (const stream of [child.stdout!, child.stderr!])
         stream.on("data", (chunk) => io.kind === "log" && io.onOutput(chunk));
