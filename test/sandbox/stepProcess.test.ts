@@ -224,6 +224,7 @@ describe.skipIf(unable)("the processes of a step", () => {
         "test -t 0 && test -t 1 && test -t 2 && echo terminal; stty size; echo words >&2; read word; echo got $word; ls /proc/self/fd | wc -l; exit 9";
       const child = nacre(["/bin/sh", "-c", line], {}, ["python3", "-c", python], { ...ROOT, io: "terminal" });
       await until(() => child.output().includes("words"));
+      child.stdin?.on("error", () => {});
       child.stdin?.write("typed\n");
       await child.ended;
       expect(child.output()).toContain("terminal\r\n");
