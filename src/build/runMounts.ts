@@ -44,12 +44,6 @@ export interface RequestedMounts {
   readonly secretEnv: ReadonlyMap<string, string>;
 }
 
-/** The mounts of a step as the solver hands them over. */
-export interface RunSources {
-  /** @throws NacreError MOUNT */
-  resolve(): Promise<RequestedMounts>;
-}
-
 /**
  * The mounts of a step, sorted by target as BuildKit does (so that what lies in another mount comes after it), secrets
  * without a file last. Of several binds, caches or tmpfs on one target the last one stays.

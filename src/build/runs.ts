@@ -24,6 +24,7 @@ import {
 import { parseSecrets, type Secrets } from "./secrets.js";
 import type { Session, Vertex } from "./session.js";
 import { parseSsh, type SshAgents } from "./sshAgents.js";
+import type { StepLog } from "./stepLog.js";
 
 /** Host name inside a RUN (BuildKit's), unless the build argument BUILDKIT_SANDBOX_HOSTNAME gives another. */
 const HOSTNAME = "buildkitsandbox";
@@ -126,14 +127,14 @@ export class Runs {
    */
   async execute(step: RunStep, work: RunWork): Promise<RunResult> {
     if (step.args.length === 0) throw nothingToRun(step);
-    const { StepLog } = await import("./stepLog.js");
+    const { StepLog: Log } = await import("./stepLog.js");
     const sandbox = await this.#open();
     const prepared = await sandbox.prepare(this.#request(step, work), {
       warn: work.warn,
       signal: work.signal,
       onProgress: (bytes, total) => work.vertex.progress(bytes, total, "bytes"),
     });
-    const log = new StepLog(this.#session.store, work.vertex);
+    const log = new Log(this.#session.store, work.vertex);
     const started = this.#session.now();
     try {
       const exit = await this.#run(prepared, log, work.signal);
@@ -223,7 +224,7 @@ export class Runs {
   }
 
   /** A log that cannot be written ends the step. */
-  async #run(prepared: PreparedRun, log: StepLogLike, signal: AbortSignal): Promise<RunExit> {
+  async #run(prepared: PreparedRun, log: StepLog, signal: AbortSignal): Promise<RunExit> {
     const stop = new AbortController();
     let failure: unknown;
     const onOutput = (chunk: Buffer): void => {
@@ -248,7 +249,7 @@ export class Runs {
     }
   }
 
-  async #fail(step: RunStep, exit: RunExit, log: StepLogLike, prepared: PreparedRun): Promise<never> {
+  async #fail(step: RunStep, exit: RunExit, log: StepLog, prepared: PreparedRun): Promise<never> {
     const message = describeExit(step, exit, this.#session.request.limits?.timeout);
     const tail = log.tail();
     const { label, place } = step;
@@ -263,8 +264,6 @@ export class Runs {
     });
   }
 }
-
-type StepLogLike = import("./stepLog.js").StepLog;
 
 /** `RUN []`. */
 function nothingToRun({ place }: RunStep): NacreError {

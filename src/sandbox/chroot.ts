@@ -26,11 +26,8 @@ export type { ChrootEnv } from "./chrootEnv.js";
 export { closeChrootRoots } from "./chrootRoots.js";
 export { sweepChroots };
 
-/** By what the steps of one sandbox share. */
-const swept = new WeakSet<object>();
-
 /**
- * Makes everything ready; the first time, sees to what killed processes have left.
+ * Makes everything ready. Whoever opens the sandbox has called {@link sweepChroots}.
  * @throws NacreError ISOLATION for what cannot be given here (no network); MOUNT, SOURCE_NOT_FOUND, USER_NOT_FOUND,
  *   TOOL_MISSING, CONTENT_INVALID, STORE, DISK_FULL, CANCELLED; nothing is left behind then
  */
@@ -39,10 +36,6 @@ export async function prepareChrootRun(request: RunRequest, env: ChrootEnv): Pro
     throw new NacreError("ISOLATION", "a step cannot be kept from the network at the isolation level chroot", {
       hint: "leave out --network=none, or use a level that has namespaces: nacre info says which work here",
     });
-  }
-  if (!swept.has(env.layers)) {
-    swept.add(env.layers);
-    await sweepChroots(env.store);
   }
   const run = new ChrootRun(request, env);
   try {

@@ -6,6 +6,7 @@ import * as fs from "node:fs";
 import { storeWrittenLayer } from "../image/writeLayer.js";
 import type { FileTree } from "../layer/fileTree.js";
 import { Pace } from "../layer/pace.js";
+import { contentBytes } from "../layer/upper.js";
 import { UpperAttributes } from "../layer/upperAttributes.js";
 import { changeOf, hashContent, readAttributes } from "../layer/upperContent.js";
 import { type DiffItem, diffUpper, isWritten } from "../layer/upperDiff.js";
@@ -52,7 +53,7 @@ export async function collectChroot(request: ChrootCollectRequest): Promise<Coll
   const items = await diffUpper(node, below, { attributes, singleId, stubs: new Set(), hash }, pace);
   const changes = items.filter(isWritten).map((item) => changeOf(dir, item, singleId));
   const { diffId, size, reservedName } = await storeWrittenLayer(store, {
-    expected: changes.reduce((sum, change) => sum + (change.kind === "present" ? change.size : 0), 0),
+    expected: contentBytes(changes),
     warn,
     fill: (writer) => writeChanges(changes, writer, { mtime, signal }),
   });

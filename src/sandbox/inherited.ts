@@ -9,23 +9,26 @@ const CLOSE_ON_EXEC = 0o2000000;
  * has opened are not, so what is left is inherited. Only for a process that is nacre's own.
  */
 export function closeInherited(): void {
-  for (const name of namesIn("/proc/self/fd")) {
-    const fd = Number(name);
-    if (fd > 2 && isPassedOn(fd)) {
-      try {
-        fs.closeSync(fd);
-      } catch {
-        // Closed already: the descriptor by which the directory was listed.
-      }
-    }
-  }
+  for (const fd of inheritableDescriptors()) fs.closeSync(fd);
 }
 
-function isPassedOn(fd: number): boolean {
+/**
+ * Descriptors of this process that its children get, from 3 on, in order: Node opens its own close-on-exec, but what nacre
+ * itself was given by its parent may not be. None where there is no /proc to look in.
+ */
+export function inheritableDescriptors(): number[] {
+  return namesIn("/proc/self/fdinfo")
+    .map(Number)
+    .filter((fd) => fd > 2 && isInheritable(fd))
+    .sort((a, b) => a - b);
+}
+
+function isInheritable(fd: number): boolean {
   try {
     const flags = /^flags:\s*([0-7]+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1];
     return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
   } catch {
+    // It was the descriptor of the directory just read.
     return false;
   }
 }
@@ -34,7 +37,6 @@ function namesIn(directory: string): string[] {
   try {
     return fs.readdirSync(directory);
   } catch {
-    // No /proc: then there is none to look in for what comes after, either.
     return [];
   }
 }

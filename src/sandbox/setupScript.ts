@@ -68,7 +68,7 @@ export interface SetupOperations {
   mount: [file: string];
   /** Says where the root is, once it is mounted. */
   root: [path: string];
-  /** The same for a single device of the host. */
+  /** Copies a node of the host into the root's /dev. */
   device: [name: string];
   /** Writes a secret, taken from descriptor 6. */
   secret: [name: string, size: string, mode: string, owner: string];

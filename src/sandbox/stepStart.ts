@@ -6,6 +6,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import type { Writable } from "node:stream";
+import { inheritableDescriptors } from "./inherited.js";
 import { needStepProgram, optionalProgram } from "./programs.js";
 import { CLOSE_SCRIPT, OUTER_SCRIPT, START_SCRIPT } from "./setupScript.js";
 import type { RunIo } from "./types.js";
@@ -171,26 +172,4 @@ function closer(sh: string, lastOwn: number, warn: StepCommand["warn"]): string[
     `the step inherits the open descriptors ${stray.join(", ")}: closing them needs bash or busybox`,
   );
   return [];
-}
-
-/**
- * Descriptors of this process that its children get, from 3 on: Node opens its own close-on-exec, but what nacre itself was
- * given by its parent may not be.
- */
-export function inheritableDescriptors(): number[] {
-  return fs
-    .readdirSync("/proc/self/fdinfo")
-    .map(Number)
-    .filter((fd) => fd > 2 && isInheritable(fd))
-    .sort((a, b) => a - b);
-}
-
-function isInheritable(fd: number): boolean {
-  try {
-    const flags = /^flags:\s*([0-7]+)/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1] ?? "0";
-    return (Number.parseInt(flags, 8) & 0o2000000) === 0;
-  } catch {
-    // It was the descriptor of the directory just read.
-    return false;
-  }
 }

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { inheritableDescriptors } from "../../src/sandbox/stepStart.js";
+import { inheritableDescriptors } from "../../src/sandbox/inherited.js";
 import { findTool, toolMissing } from "../setup/tools.js";
 import { ROOT, StepBench, type StepChanges, traces } from "./steps.js";
 
