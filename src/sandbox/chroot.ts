@@ -18,6 +18,7 @@ import { type ChrootRoot, keepRoot, takeRoot } from "./chrootRoots.js";
 import { ROOT_NAME, sweepChroots, writeJournal } from "./chrootSweep.js";
 import type { PlannedProcess } from "./rootPlan.js";
 import { runEnvironment } from "./runEnvironment.js";
+import { prepared, RunLife, released } from "./runLife.js";
 import { resolveRunUser } from "./runUser.js";
 import { keptDirectories } from "./standardMounts.js";
 import type { PreparedRun, RunExit, RunIo, RunLayer, RunRequest } from "./types.js";
@@ -37,24 +38,14 @@ export async function prepareChrootRun(request: RunRequest, env: ChrootEnv): Pro
       hint: "leave out --network=none, or use a level that has namespaces: nacre info says which work here",
     });
   }
-  const run = new ChrootRun(request, env);
-  try {
-    await run.prepare();
-    return run;
-  } catch (error) {
-    await run.release();
-    throw error;
-  }
+  return prepared(new ChrootRun(request, env));
 }
 
 /** See the top of this file. */
 class ChrootRun implements PreparedRun {
   readonly #request: RunRequest;
   readonly #env: ChrootEnv;
-  readonly #stop = new AbortController();
-  readonly #running = new Set<Promise<unknown>>();
-  /** Undone in reverse. */
-  readonly #undo: (() => Promise<void>)[] = [];
+  readonly #life: RunLife;
   #copy: ChrootRoot | undefined;
   /** Absolute, without symlinks: so the kernel names it. */
   #root = "";
@@ -67,6 +58,7 @@ class ChrootRun implements PreparedRun {
   constructor(request: RunRequest, env: ChrootEnv) {
     this.#request = request;
     this.#env = env;
+    this.#life = new RunLife(env.events.signal);
   }
 
   async prepare(): Promise<void> {
@@ -81,7 +73,11 @@ class ChrootRun implements PreparedRun {
     this.#places = new ChrootPlaces(store, this.#root, dir);
     const root = toByteString(this.#root);
     this.#makeKept(root);
-    const placings = await planPlacings(this.#request, this.#env, { dir, homes, undo: this.#undo });
+    const placings = await planPlacings(this.#request, this.#env, {
+      dir,
+      homes,
+      onEnd: (undo) => this.#life.onEnd(undo),
+    });
     const moved: { home: string; at: ByteString }[] = [];
     for (const placing of placings) {
       if (placing.keepAt !== undefined) {
@@ -100,7 +96,7 @@ class ChrootRun implements PreparedRun {
   ): Promise<RunExit> {
     const planned = this.#process;
     const dir = this.#copy?.dir;
-    if (planned === undefined || dir === undefined || this.#stop.signal.aborted) return Promise.reject(released());
+    if (planned === undefined || dir === undefined || this.#life.isOver) return Promise.reject(released());
     const running = import("./chrootExecute.js").then(({ executeInChroot }) =>
       executeInChroot({
         process: planned,
@@ -108,19 +104,17 @@ class ChrootRun implements PreparedRun {
         dir,
         args: options.args ?? planned.args,
         io,
-        signal: this.#signalWith(options.signal),
+        signal: this.#life.signalWith(options.signal),
         warn: this.#env.events.warn,
       }),
     );
-    this.#running.add(running);
-    running.catch(() => {}).finally(() => this.#running.delete(running));
-    return running;
+    return this.#life.track(running);
   }
 
   async collect(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<RunLayer> {
     const { store, lease, hand, events } = this.#env;
     const copy = this.#copy;
-    if (copy === undefined || this.#stop.signal.aborted) throw released();
+    if (copy === undefined || this.#life.isOver) throw released();
     await killAll(this.#root);
     await this.#places!.restore();
     writeJournal(copy.dir, []);
@@ -133,7 +127,7 @@ class ChrootRun implements PreparedRun {
       below: this.#tree!,
       singleId: hand.singleId,
       mtime: this.#request.mtime,
-      signal: this.#signalWith(options.signal),
+      signal: this.#life.signalWith(options.signal),
       warn: events.warn,
     });
     lease.protect([layer.diffId]);
@@ -150,24 +144,17 @@ class ChrootRun implements PreparedRun {
   }
 
   async #release(): Promise<void> {
-    this.#stop.abort();
-    await Promise.allSettled(this.#running);
+    await this.#life.stop();
     if (this.#root !== "" && this.#copy !== undefined) await killAll(this.#root).catch(() => {});
     for (const target of (await this.#places?.salvage()) ?? []) {
       const message = `what the cache mount ${target} held is lost: the step has moved or replaced it`;
       this.#env.events.warn("CacheLost", message);
     }
-    for (const undo of this.#undo.reverse()) await undo().catch(() => {});
-    this.#undo.length = 0;
+    await this.#life.undo();
     // What cannot be removed now, a later process sweeps.
     if (this.#copy !== undefined) await this.#env.store.removeTree(this.#copy.dir).catch(() => {});
     this.#copy = undefined;
     this.#process = undefined;
-  }
-
-  #signalWith(signal: AbortSignal | undefined): AbortSignal {
-    const signals = [this.#stop.signal, signal, this.#env.events.signal];
-    return AbortSignal.any(signals.filter((one) => one !== undefined));
   }
 
   /** A cache is moved into one root at a time. */
@@ -178,7 +165,7 @@ class ChrootRun implements PreparedRun {
       mount.sharing === "shared" ? { ...mount, sharing: "locked" as const } : mount,
     );
     const { dirs, release } = await this.#env.caches.acquireAll(wanted, { signal: this.#env.events.signal });
-    this.#undo.push(release);
+    this.#life.onEnd(release);
     return new Map(mounts.map((mount, at) => [mount, dirs[at]!]));
   }
 
@@ -223,8 +210,4 @@ class ChrootRun implements PreparedRun {
       ...{ hostname, network, insecure, limits },
     };
   }
-}
-
-function released(): NacreError {
-  return new NacreError("CANCELLED", "the step's root has been removed already");
 }

@@ -1,5 +1,6 @@
 /** What a request mounts, as things to put into a copied root. */
 import * as fs from "node:fs";
+import { uniqueSuffix } from "../store/owner.js";
 import { type ByteString, fromByteString, fsPath, toByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 import type { ChrootEnv } from "./chrootEnv.js";
@@ -18,8 +19,8 @@ export interface PlacingContext {
   /** Beside the root. */
   readonly dir: string;
   readonly homes: CacheHomes;
-  /** What must be undone in the end is added. */
-  readonly undo: (() => Promise<void>)[];
+  /** Takes what must be undone in the end. */
+  readonly onEnd: (undo: () => Promise<void>) => void;
 }
 
 /**
@@ -101,10 +102,10 @@ async function bindPlacing(
   mount: Extract<RunMount, { type: "bind" }>,
   target: ByteString,
   { store, layers, hand }: ChrootEnv,
-  { dir, undo }: PlacingContext,
+  { dir }: PlacingContext,
 ): Promise<Placing> {
   const { unpackSeed } = await import("./unpackSeed.js");
-  const copy = `${dir}/bind${undo.length}-${Buffer.from(target, "latin1").toString("hex").slice(0, 40)}`;
+  const copy = `${dir}/bind-${uniqueSuffix()}`;
   await unpackSeed({ store, layers, hand }, mount.source, copy);
   const stat = fs.lstatSync(copy, { throwIfNoEntry: false });
   if (stat === undefined) {
@@ -119,12 +120,12 @@ async function bindPlacing(
 async function openAgent(
   { agentSocket, mode, uid, gid }: Extract<RunMount, { type: "ssh" }>,
   at: ByteString,
-  { dir, undo }: PlacingContext,
+  { dir, onEnd }: PlacingContext,
 ): Promise<void> {
   const { openAgentProxy } = await import("./agentProxy.js");
-  const path = `${dir}/agent${undo.length}`;
+  const path = `${dir}/agent-${uniqueSuffix()}`;
   const proxy = await openAgentProxy({ path, agentSocket, mode, uid, gid });
-  undo.push(() => proxy.close());
+  onEnd(() => proxy.close());
   fs.renameSync(path, fsPath(at));
 }
 

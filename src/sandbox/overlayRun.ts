@@ -23,6 +23,7 @@ import { makePaths } from "./newPaths.js";
 import type { BindSource, CacheDirectory } from "./planMounts.js";
 import { type PlannedRoot, planRoot, STEP_NAMES } from "./planRoot.js";
 import { isWithin } from "./rootView.js";
+import { prepared, RunLife, released } from "./runLife.js";
 import { resolveRunUser } from "./runUser.js";
 import type {
   CacheRunMount,
@@ -71,24 +72,14 @@ export interface OverlayRunEnv {
  *   CONTENT_INVALID, STORE, DISK_FULL, CANCELLED; nothing is left behind then
  */
 export async function prepareOverlayRun(request: RunRequest, env: OverlayRunEnv): Promise<PreparedRun> {
-  const run = new OverlayRun(request, env);
-  try {
-    await run.prepare();
-    return run;
-  } catch (error) {
-    await run.release();
-    throw error;
-  }
+  return prepared(new OverlayRun(request, env));
 }
 
 /** See the top of this file. */
 class OverlayRun implements PreparedRun {
   readonly #request: RunRequest;
   readonly #env: OverlayRunEnv;
-  /** Undone in reverse. */
-  readonly #undo: (() => Promise<void>)[] = [];
-  readonly #stop = new AbortController();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #life: RunLife;
   #upper = "";
   #tree: LayerTree | undefined;
   #root: PlannedRoot | undefined;
@@ -99,6 +90,7 @@ class OverlayRun implements PreparedRun {
   constructor(request: RunRequest, env: OverlayRunEnv) {
     this.#request = request;
     this.#env = env;
+    this.#life = new RunLife(env.events.signal);
   }
 
   async prepare(): Promise<void> {
@@ -142,21 +134,19 @@ class OverlayRun implements PreparedRun {
   ): Promise<RunExit> {
     const { executor, hand, events } = this.#env;
     const root = this.#root;
-    if (root === undefined || this.#stop.signal.aborted) return Promise.reject(released());
+    if (root === undefined || this.#life.isOver) return Promise.reject(released());
     const running = executor.execute(root.plan, io, {
       hand,
-      signal: this.#signalWith(options.signal),
+      signal: this.#life.signalWith(options.signal),
       ...(options.args ? { args: options.args } : {}),
       warn: events.warn,
     });
-    this.#running.add(running);
-    running.catch(() => {}).finally(() => this.#running.delete(running));
-    return running;
+    return this.#life.track(running);
   }
 
   async collect(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<RunLayer> {
     const { store, lease, hand, events, snapshots } = this.#env;
-    if (this.#tree === undefined || this.#stop.signal.aborted) throw released();
+    if (this.#tree === undefined || this.#life.isOver) throw released();
     const { collectUpper } = await import("./collect.js");
     const { layer, upperUse }: CollectedRun = await collectUpper({
       store,
@@ -165,7 +155,7 @@ class OverlayRun implements PreparedRun {
       stubs: this.#stubs,
       hand,
       mtime: this.#request.mtime,
-      signal: this.#signalWith(options.signal),
+      signal: this.#life.signalWith(options.signal),
       warn: events.warn,
     });
     lease.protect([layer.diffId]);
@@ -179,19 +169,9 @@ class OverlayRun implements PreparedRun {
   }
 
   async #release(): Promise<void> {
-    this.#stop.abort();
-    await Promise.allSettled(this.#running);
-    for (const undo of this.#undo.reverse()) {
-      // What cannot be removed now, a later process sweeps.
-      await undo().catch(() => {});
-    }
-    this.#undo.length = 0;
+    await this.#life.stop();
+    await this.#life.undo();
     this.#root = undefined;
-  }
-
-  #signalWith(signal: AbortSignal | undefined): AbortSignal {
-    const signals = [this.#stop.signal, signal, this.#env.events.signal];
-    return AbortSignal.any(signals.filter((one) => one !== undefined));
   }
 
   #directories(stack: readonly ImageLayer[]): Promise<readonly string[]> {
@@ -219,7 +199,7 @@ class OverlayRun implements PreparedRun {
   #makeStepDirectory(): string {
     const { store } = this.#env;
     const dir = store.directory.tempTree();
-    this.#undo.push(() => store.removeTree(dir));
+    this.#life.onEnd(() => store.removeTree(dir));
     for (const name of [STEP_NAMES.merged, STEP_NAMES.stubs, STEP_NAMES.empty]) makeDirectory(`${dir}/${name}`);
     return dir;
   }
@@ -239,7 +219,7 @@ class OverlayRun implements PreparedRun {
       return dir;
     }
     const base = `${hand.upper.tmpfs}/${dir.slice(dir.lastIndexOf("/") + 1)}`;
-    this.#undo.push(() => store.removeTree(base));
+    this.#life.onEnd(() => store.removeTree(base));
     this.#upper = `${base}/${STEP_NAMES.upper}`;
     for (const path of [base, this.#upper, `${base}/${STEP_NAMES.work}`]) makeDirectory(path);
     for (const name of [STEP_NAMES.upper, STEP_NAMES.work]) fs.symlinkSync(`${base}/${name}`, `${dir}/${name}`);
@@ -269,7 +249,7 @@ class OverlayRun implements PreparedRun {
     const alone = new Set(mounts.filter((mount) => this.#holdsTarget(mount)).map(({ id }) => id));
     const wanted = mounts.map((mount) => (alone.has(mount.id) ? { ...mount, sharing: "locked" as const } : mount));
     const { dirs, release } = await caches.acquireAll(wanted, { signal: events.signal });
-    this.#undo.push(release);
+    this.#life.onEnd(release);
     return new Map(mounts.map((mount, i) => [mount, cacheDirectory(dirs[i]!, wanted[i]!)]));
   }
 
@@ -289,7 +269,7 @@ class OverlayRun implements PreparedRun {
       const path = `${dir}/agent${agents.size}`;
       const { agentSocket, mode, uid, gid } = mount;
       const proxy: AgentProxy = await openAgentProxy({ path, agentSocket, mode, uid, gid });
-      this.#undo.push(() => proxy.close());
+      this.#life.onEnd(() => proxy.close());
       agents.set(mount, path);
     }
     return agents;
@@ -344,8 +324,4 @@ function writeFile(path: string, content: string | Buffer, mode: number): void {
   } catch (error) {
     throw ioError("STORE", `writing ${path}`, error);
   }
-}
-
-function released(): NacreError {
-  return new NacreError("CANCELLED", "the step's root has been removed already");
 }
