@@ -1,4 +1,9 @@
 /** The library's public face: exports only. */
+export { adviseContext, explainContextPaths, listContext } from "./advice/advice.js";
+export type { ContextListing, ContextListQuery } from "./advice/contextListing.js";
+export type { ExplainedPath } from "./advice/contextPath.js";
+export type { ContextQuery } from "./advice/contextQuery.js";
+export type { AdviceRule, Finding } from "./advice/finding.js";
 export {
   type ArchiveInput,
   type LoadedImage,
@@ -8,6 +13,15 @@ export {
   loadRootfs,
 } from "./archive/loadImages.js";
 export { build } from "./build/build.js";
+export {
+  type CheckFinding,
+  type CheckReport as DockerfileReport,
+  checkDockerfile,
+  type FixedDockerfile,
+  fixDockerfile,
+  writeDockerfile,
+} from "./build/dockerfileChecks.js";
+export { listTargets, type Outline, outlineDockerfile, type Targets } from "./build/outline.js";
 export type {
   BuildRequest,
   BuildResult,

@@ -1,7 +1,5 @@
 /** Looking up what a plan stands on: images in the store, and what `--build-context` names. */
 
-import { statSync } from "node:fs";
-import { resolve } from "node:path";
 import { type Image, loadImage } from "../image/image.js";
 import type { Descriptor } from "../oci/documents.js";
 import { formatPlatform, type Platform } from "../oci/platform.js";
@@ -9,49 +7,8 @@ import { familiarName, formatReference, parseReference } from "../oci/reference.
 import type { KnownBase, WantedBase } from "../plan/graph.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { nearest } from "../support/suggest.js";
+import type { NamedContext } from "./contextSource.js";
 import type { Session } from "./session.js";
-
-/** The value of a `--build-context`, read. */
-export type NamedContext =
-  | { readonly kind: "directory"; readonly path: string }
-  | { readonly kind: "layout"; readonly path: string; readonly name: string | undefined }
-  | { readonly kind: "image"; readonly reference: string };
-
-/**
- * Reads all `--build-context` values.
- * @throws NacreError UNSUPPORTED, CONTEXT_UNREADABLE
- */
-export function parseNamedContexts(contexts: Readonly<Record<string, string>>): ReadonlyMap<string, NamedContext> {
-  return new Map(Object.entries(contexts).map(([name, value]) => [name, parseNamedContext(name, value)]));
-}
-
-function parseNamedContext(name: string, value: string): NamedContext {
-  const layout = /^oci-layout:\/\/(.+)$/.exec(value);
-  if (layout) return parseLayout(layout[1]!);
-  const image = /^docker-image:\/\/(.+)$/.exec(value);
-  if (image) return { kind: "image", reference: image[1]! };
-  if (/^(https?|git|ssh|target):/.test(value) || /^git@/.test(value)) {
-    throw new NacreError("UNSUPPORTED", `--build-context ${name}=${value}: remote contexts are not supported`, {
-      hint: "fetch it first and give the directory, or an image as oci-layout://DIR",
-    });
-  }
-  if (!statSync(value, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new NacreError("CONTEXT_UNREADABLE", `--build-context ${name}=${value}: there is no such directory`, {
-      hint: "write name=DIRECTORY, name=oci-layout://DIRECTORY[:tag] or name=docker-image://REFERENCE",
-    });
-  }
-  return { kind: "directory", path: resolve(value) };
-}
-
-/** `DIR`, `DIR:tag` or `DIR@sha256:…`; a colon inside the directory's own name is tried as a part of it first. */
-function parseLayout(text: string): NamedContext {
-  const at = /^(.*)@(sha256:[0-9a-f]{64})$/.exec(text);
-  if (at) return { kind: "layout", path: resolve(at[1]!), name: at[2] };
-  const tag = /^(.*):([A-Za-z0-9_][A-Za-z0-9._-]{0,127})$/.exec(text);
-  if (tag && !statSync(text, { throwIfNoEntry: false }))
-    return { kind: "layout", path: resolve(tag[1]!), name: tag[2] };
-  return { kind: "layout", path: resolve(text), name: undefined };
-}
 
 /** The bases of one build, looked up as the planner asks for them. */
 export class Bases {
@@ -84,19 +41,23 @@ export class Bases {
   async resolve(wanted: WantedBase): Promise<void> {
     const name = wanted.context;
     const context = name === undefined ? undefined : this.#contexts.get(name);
-    if (name !== undefined && context?.kind === "directory") {
+    if (name !== undefined && context && isFiles(context)) {
       this.#known.set(wanted.key, { kind: "files", context: name });
       return;
     }
     const { store } = this.#session;
-    const image = await this.#session.vertex(
-      `internal:${wanted.key}`,
-      `[internal] load metadata for ${wanted.reference}`,
-      async () => {
-        const descriptor = await this.#find(wanted, context);
-        return loadImage(store, descriptor, wanted.platform);
-      },
-    );
+    const image = await this.#session
+      .vertex(
+        `internal:${wanted.key}`,
+        `[${wanted.shownPlatform ? `${wanted.shownPlatform} ` : ""}internal] load metadata for ${wanted.reference}`,
+        async () => {
+          const descriptor = await this.#find(wanted, context);
+          return loadImage(store, descriptor, wanted.platform);
+        },
+      )
+      .catch((error: unknown) => {
+        throw isNacreError(error) ? error.at(wanted.place) : error;
+      });
     this.#session.lease.protect([image.descriptor.digest]);
     this.#checkWhole(wanted, image);
     this.#images.set(wanted.key, image);
@@ -155,6 +116,11 @@ export class Bases {
       },
     );
   }
+}
+
+/** True for contexts that are files, not an image. */
+function isFiles({ kind }: NamedContext): boolean {
+  return kind === "directory" || kind === "git" || kind === "http";
 }
 
 /** Tag plus digest: the digest decides. */

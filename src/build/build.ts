@@ -4,11 +4,12 @@
  * failed build changes no name and leaves no output; the same inputs give the same digest as long as the cache holds.
  */
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
 import type { Image } from "../image/image.js";
 import { localPlatform, parsePlatform } from "../oci/platform.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import type { OutputResult } from "../output/request.js";
+import { builderNotes, isMultiPlatform } from "../plan/builderArguments.js";
+import { contextTargets } from "../plan/contextTargets.js";
 import type { Plan, PlanRequest } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
 import { storeCleaner } from "../sandbox/storeCleaner.js";
@@ -17,11 +18,14 @@ import { autoPrune } from "../store/prune.js";
 import { defaultStorePath, Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { type AssembledImage, assemble, rfc3339 } from "./assemble.js";
-import { Bases, type NamedContext, parseNamedContexts } from "./bases.js";
+import { Bases } from "./bases.js";
 import { checkRunOptions } from "./checkRunOptions.js";
 import { Contexts } from "./contexts.js";
-import { type LoadedDockerfile, loadDockerfile } from "./dockerfileSource.js";
+import { type LoadedDockerfile, syntaxNote } from "./dockerfileSource.js";
+import type { Fetches } from "./fetches.js";
+import { Inputs, readInputs, shownContext } from "./inputs.js";
 import { epochOf } from "./keyer.js";
+import { asWarnings, ignoredSources, Lint, placedWarnings } from "./lint.js";
 import type { BuildRequest, BuildResult } from "./request.js";
 import { checkResultFiles, writeResultFiles } from "./resultFiles.js";
 import type { Runs } from "./runs.js";
@@ -39,21 +43,24 @@ const ATTEMPTS = 2;
 export async function build(request: BuildRequest): Promise<BuildResult> {
   const names = (request.tags ?? []).map(tagName);
   const platform = request.platform === undefined ? undefined : parsePlatform(request.platform);
-  const named = parseNamedContexts(request.buildContexts ?? {});
   checkResultFiles(request);
   checkRunOptions(request);
-  const loaded = loadDockerfile(request);
+  const early = readInputs(request);
   const warn = (message: string): void => session?.warn({ rule: "Store", message });
   let session: Session | undefined;
+  let inputs: Inputs | undefined;
   const path = request.store ?? defaultStorePath(process.env);
   const cleaner = storeCleaner(path);
   const store = await Store.open(path, { warn, ...cleaner });
   try {
-    session = new Session(request, store, { platform, ignore: loaded.ignore, clock: Date.now });
-    const result = await noted(session, loaded, names, buildIn(session, loaded, named, names));
+    session = new Session(request, store, { platform, clock: Date.now });
+    inputs = await Inputs.open(session, early);
+    const of = { dockerfile: inputs.main.loaded.dockerfile.file, context: shownContext(early), names };
+    const result = await noted(session, of, buildIn(session, inputs, names));
     await autoPrune(store);
     return result;
   } finally {
+    await inputs?.close();
     session?.lease.release();
     await store.close();
     await cleaner.close();
@@ -74,8 +81,7 @@ function tagName(tag: string): string {
 /** Notes what becomes of the build in the store's history, success or failure. */
 async function noted(
   session: Session,
-  loaded: LoadedDockerfile,
-  names: readonly string[],
+  of: Pick<BuildEntry, "dockerfile" | "context" | "names">,
   work: Promise<Omit<BuildResult, "id">>,
 ): Promise<BuildResult> {
   const { request, started } = session;
@@ -84,10 +90,9 @@ async function noted(
       version: 1,
       started,
       ended: session.now(),
-      dockerfile: loaded.dockerfile.file,
-      context: resolve(request.context),
+      ...of,
       target: request.target,
-      names: [...names],
+      title: request.buildArgs?.BUILDKIT_BUILD_NAME || undefined,
       steps: [...session.history],
       ...more,
     });
@@ -105,22 +110,24 @@ async function noted(
   }
 }
 
-async function buildIn(
-  session: Session,
-  loaded: LoadedDockerfile,
-  named: ReadonlyMap<string, NamedContext>,
-  names: readonly string[],
-): Promise<Omit<BuildResult, "id">> {
-  for (const { rule, message, range } of loaded.dockerfile.warnings) {
-    session.warn({ rule, message, place: { file: loaded.dockerfile.file, text: loaded.dockerfile.text, range } });
-  }
-  const bases = new Bases(session, named);
-  const plan = await planWith(session, loaded, bases, named);
-  for (const warning of plan.warnings) session.warn(warning);
+async function buildIn(session: Session, inputs: Inputs, names: readonly string[]): Promise<Omit<BuildResult, "id">> {
+  const { loaded } = inputs.main;
+  noteRequest(session, loaded);
+  const lint = Lint.of(loaded.dockerfile, session.request.buildArgs);
+  for (const message of lint.notes) session.warn({ rule: "UnknownCheckRule", message });
+  const ofText = lint.text(loaded.dockerfile);
+  for (const warning of asWarnings(ofText, loaded.dockerfile)) session.warn(warning);
+  const bases = new Bases(session, inputs.named);
+  const plan = await planWith(session, inputs, bases);
+  const ofPlan = lint.told([...placedWarnings(plan.warnings), ...ignoredSources(plan, loaded.ignore)]);
+  for (const warning of asWarnings(ofPlan, loaded.dockerfile)) session.warn(warning);
+  for (const warning of plan.warnings) if (!warning.place) session.warn(warning);
+  const violation = lint.failure([...ofText, ...ofPlan]);
+  if (violation) throw violation;
   const { allow, network } = session.request;
   checkSupported(plan, { allow: new Set(allow), network });
   const runs = await openRuns(session, plan);
-  const solution = await solve(session, plan, bases, named, runs).finally(() => runs?.close());
+  const solution = await solve(session, plan, bases, inputs, runs).finally(() => runs?.close());
   const epoch = epochOf(session, plan);
   const annotations = new Map(Object.entries(session.request.annotations ?? {}));
   const image = assemble(plan.target, solution, { sourceDateEpoch: epoch, annotations });
@@ -133,15 +140,23 @@ async function buildIn(
   return result;
 }
 
-async function planWith(
-  session: Session,
-  loaded: LoadedDockerfile,
-  bases: Bases,
-  named: ReadonlyMap<string, NamedContext>,
-): Promise<Plan> {
+/** Says what the file or a build argument asks for that is not done, where the image is right without it. */
+function noteRequest(session: Session, { dockerfile }: LoadedDockerfile): void {
+  const { request } = session;
+  const syntax = syntaxNote(dockerfile.text, dockerfile.file, request);
+  if (syntax) session.note(syntax);
+  for (const note of builderNotes(buildArgsOf(request))) session.note(note);
+}
+
+function buildArgsOf({ buildArgs }: BuildRequest): ReadonlyMap<string, string> {
+  return new Map(Object.entries(buildArgs ?? {}));
+}
+
+async function planWith(session: Session, inputs: Inputs, bases: Bases): Promise<Plan> {
+  const { main, named } = inputs;
   const { request, platform } = session;
   const planRequest: Omit<PlanRequest, "bases"> = {
-    buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
+    buildArgs: buildArgsOf(request),
     target: request.target,
     platform,
     buildPlatform: localPlatform(),
@@ -150,18 +165,22 @@ async function planWith(
     noCacheStages: request.noCacheFilter ?? [],
     network: request.network,
     contextNames: new Set(named.keys()),
+    contextTargets: contextTargets(request.buildContexts ?? {}),
+    contextTime: main.time,
+    contextTimes: await inputs.times(),
   };
   for (;;) {
     session.checkCancelled();
-    const result = planBuild(loaded.dockerfile, { ...planRequest, bases: bases.known });
+    const result = planBuild(main.loaded.dockerfile, { ...planRequest, bases: bases.known });
     if (result.kind === "plan") return result.plan;
     for (const wanted of result.bases) await bases.resolve(wanted);
   }
 }
 
-/** What executes RUN, if there is any. */
+/** What executes RUN, if there is any. Secrets and agents that cannot be read are told in any case. */
 async function openRuns(session: Session, plan: Plan): Promise<Runs | undefined> {
-  if (!plan.steps.some((step) => step.kind === "run")) return undefined;
+  const { secrets = [], ssh = [] } = session.request;
+  if (secrets.length + ssh.length === 0 && !plan.steps.some((step) => step.kind === "run")) return undefined;
   const { Runs } = await import("./runs.js");
   return new Runs(session, plan);
 }
@@ -171,18 +190,21 @@ async function solve(
   session: Session,
   plan: Plan,
   bases: Bases,
-  named: ReadonlyMap<string, NamedContext>,
+  inputs: Inputs,
   runs: Runs | undefined,
 ): Promise<Solution> {
+  const fetches = (): Promise<Fetches> => inputs.fetches();
   for (let attempt = 1; ; attempt++) {
-    const contexts = new Contexts(session, named);
+    const contexts = new Contexts(session, inputs.main.files, inputs.named, fetches);
     try {
-      const solution = await new Solver(session, plan, bases, contexts, runs).solve();
-      contexts.save();
+      const solution = await new Solver(session, plan, bases, { contexts, runs, fetches }).solve();
+      await contexts.save();
       return solution;
     } catch (error) {
       if (attempt === ATTEMPTS || !isNacreError(error) || error.code !== "CONTEXT_CHANGED") throw error;
       session.warn({ rule: "ContextChanged", message: `${error.message}; the build starts again` });
+    } finally {
+      await contexts.close();
     }
   }
 }
@@ -218,6 +240,7 @@ async function runOutputs(
       names,
       created: image.config.created ?? rfc3339(session.started),
       epoch,
+      index: isMultiPlatform(buildArgsOf(request)),
       newLayers: new Set(made.map(({ layer }) => layer.diffId)),
       jobs: request.jobs ?? availableParallelism(),
       signal: session.signal,

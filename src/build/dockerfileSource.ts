@@ -1,16 +1,22 @@
 /** Finding and reading the Dockerfile and the ignore file of a build. */
-import { readFileSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import type { IgnoreRules } from "../context/ignore.js";
 import { readIgnoreFile } from "../context/ignoreFile.js";
 import type { Dockerfile } from "../dockerfile/ast.js";
 import { parseDockerfile } from "../dockerfile/dockerfile.js";
+import type { PlanWarning } from "../plan/graph.js";
+import { checkSyntax } from "../plan/syntax.js";
 import { decodeText } from "../support/bytes.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
+import { nearest } from "../support/suggest.js";
 import type { BuildRequest } from "./request.js";
 
 /** Largest Dockerfile that is read. */
-const MAX_DOCKERFILE_BYTES = 16 << 20;
+export const MAX_DOCKERFILE_BYTES = 16 << 20;
+
+/** What decides about `# syntax=`. */
+type SyntaxRequest = Pick<BuildRequest, "buildArgs" | "ignoreSyntax">;
 
 /** A Dockerfile with what belongs to it. */
 export interface LoadedDockerfile {
@@ -22,25 +28,48 @@ export interface LoadedDockerfile {
 
 /**
  * Reads and parses the Dockerfile of a request (BuildKit: `-f`, else `Dockerfile`, then `dockerfile` in the context).
+ * @param root the context directory
  * @throws NacreError DOCKERFILE_MISSING, DOCKERFILE_SYNTAX, CONTEXT_UNREADABLE, IGNORE_PATTERN
  */
-export function loadDockerfile(request: BuildRequest): LoadedDockerfile {
-  const root = resolve(request.context);
-  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new NacreError("CONTEXT_UNREADABLE", `the build context ${request.context} is not a directory`, {
-      hint: "give the directory that holds the files to build from, e.g. nacre build .",
-    });
-  }
-  const source = request.dockerfile;
+export function loadDockerfile(
+  request: Pick<BuildRequest, "context" | "dockerfile" | "ignoreFile"> & SyntaxRequest,
+  root: string,
+): LoadedDockerfile {
+  const { dockerfile: source, ignoreFile } = request;
   if (source?.kind === "text") {
-    const dockerfile = parseDockerfile(source.text, source.name ?? "-");
-    return { dockerfile, path: undefined, ignore: readIgnoreFile({ root }) };
+    const dockerfile = parse(source.text, source.name ?? "-", request);
+    return { dockerfile, path: undefined, ignore: readIgnoreFile({ root, ignoreFile }) };
   }
+  if (source?.kind === "url") throw new TypeError(`${source.url} has to be fetched first`);
   const { path, shown } = source
     ? { path: resolve(source.path), shown: source.path }
-    : defaultPath(root, request.context);
-  const dockerfile = parseDockerfile(decodeText(readDockerfile(path, shown)), source ? source.path : basename(path));
-  return { dockerfile, path, ignore: readIgnoreFile({ root, dockerfile: path }) };
+    : defaultPath(root, shownContext(request));
+  const dockerfile = parse(
+    decodeText(readDockerfile(path, shown, shownContext(request))),
+    source ? source.path : basename(path),
+    request,
+  );
+  return { dockerfile, path, ignore: readIgnoreFile({ root, dockerfile: path, ignoreFile }) };
+}
+
+/** A Dockerfile without a place on disk, and without an ignore file. */
+export function parsedDockerfile(text: string, name: string, request: SyntaxRequest): LoadedDockerfile {
+  return { dockerfile: parse(text, name, request), path: undefined, ignore: undefined };
+}
+
+/** A file for another frontend is not even parsed. */
+function parse(text: string, file: string, request: SyntaxRequest): Dockerfile {
+  syntaxNote(text, file, request);
+  return parseDockerfile(text, file);
+}
+
+/** What is to be said about the frontend that the file asks for, if it does. @throws NacreError UNSUPPORTED */
+export function syntaxNote(text: string, file: string, request: SyntaxRequest): PlanWarning | undefined {
+  return checkSyntax(text, file, { buildArgs: request.buildArgs ?? {}, ignore: request.ignoreSyntax ?? false });
+}
+
+function shownContext({ context }: Pick<BuildRequest, "context">): string {
+  return typeof context === "string" ? context : "standard input";
 }
 
 function defaultPath(root: string, context: string): { path: string; shown: string } {
@@ -53,7 +82,7 @@ function defaultPath(root: string, context: string): { path: string; shown: stri
   });
 }
 
-function readDockerfile(path: string, shown: string): Buffer {
+function readDockerfile(path: string, shown: string, context: string): Buffer {
   try {
     const stat = statSync(path);
     if (stat.isDirectory()) {
@@ -65,6 +94,7 @@ function readDockerfile(path: string, shown: string): Buffer {
       throw new NacreError(
         "LIMIT_EXCEEDED",
         `${shown} has ${stat.size} bytes; at most ${MAX_DOCKERFILE_BYTES} are read`,
+        { hint: "is it a Dockerfile? Name another one with -f PATH" },
       );
     }
     return readFileSync(path);
@@ -73,11 +103,27 @@ function readDockerfile(path: string, shown: string): Buffer {
       throw new NacreError(
         "DOCKERFILE_MISSING",
         `failed to read dockerfile: open ${shown}: no such file or directory`,
-        {
-          hint: "-f is relative to the working directory, not to the context",
-        },
+        { hint: missingHint(path, shown, context) },
       );
     }
-    throw ioError("DOCKERFILE_MISSING", `reading ${shown}`, error);
+    const hint = "see that it is a file that you may read, or name another one with -f PATH";
+    throw ioError("DOCKERFILE_MISSING", `reading ${shown}`, error, hint);
+  }
+}
+
+/** The same path in the context, else a file of nearly that name, else what the path is relative to. */
+function missingHint(path: string, shown: string, context: string): string {
+  const inContext = join(context, shown);
+  if (statSync(inContext, { throwIfNoEntry: false })?.isFile()) return `did you mean -f ${inContext}?`;
+  const near = nearest(basename(path), namesIn(dirname(path)));
+  if (near !== undefined) return `did you mean -f ${join(dirname(shown), near)}?`;
+  return "-f is relative to the working directory, not to the context";
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
   }
 }

@@ -8,15 +8,16 @@ import {
   type SourceIngredients,
 } from "../cache/ingredients.js";
 import { contextSources, pathSources } from "../cache/sources.js";
-import type { LocalContext } from "../context/local.js";
+import { type Context, plainContext } from "../context/context.js";
+import { areAllRemote, type RemoteSources } from "../context/remoteSource.js";
 import { treeDigest } from "../context/treeDigest.js";
+import { emptyTree } from "../layer/fileTree.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, FileState, Plan, RunStep, Step } from "../plan/graph.js";
-import { fromByteString } from "../support/bytes.js";
-import { isNacreError, NacreError } from "../support/errors.js";
 import type { Json } from "../support/json.js";
 import { type Bases, placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
+import { explained, explainedMount } from "./explained.js";
 import type { Runs } from "./runs.js";
 import type { Session } from "./session.js";
 
@@ -42,6 +43,8 @@ export function isLinked(step: Step): boolean {
   return step.kind === "copy" && step.link && step.chmod === undefined;
 }
 
+const NO_CONTEXT = plainContext(emptyTree, () => {});
+
 /** Makes the keys of one plan. */
 export class Keyer {
   /** By step id, as far as they are keyed. */
@@ -51,19 +54,25 @@ export class Keyer {
   readonly #bases: Bases;
   readonly #contexts: Contexts;
   readonly #runs: Runs | undefined;
-  readonly #composeFirst: (step: CopyStep, context: LocalContext) => Promise<void>;
+  readonly #composeFirst: (step: CopyStep, context: Context) => Promise<void>;
+  readonly #remoteOf: (step: CopyStep) => Promise<RemoteSources | undefined>;
   readonly #treeDigests = new Map<string, string>();
 
-  /** @param composeFirst may make the layer of a step that copies from a context, and so learn what its key needs */
+  /**
+   * @param composeFirst may make the layer of a step that copies from a context, and so learn what its key needs
+   * @param remoteOf the sources of a step that are no files of its context
+   */
   constructor(
     session: Session,
     plan: Plan,
     bases: Bases,
     contexts: Contexts,
     runs: Runs | undefined,
-    composeFirst: (step: CopyStep, context: LocalContext) => Promise<void>,
+    composeFirst: (step: CopyStep, context: Context) => Promise<void>,
+    remoteOf: (step: CopyStep) => Promise<RemoteSources | undefined>,
   ) {
     this.#composeFirst = composeFirst;
+    this.#remoteOf = remoteOf;
     this.#runs = runs;
     this.#session = session;
     this.#plan = plan;
@@ -99,7 +108,9 @@ export class Keyer {
     const { contextMountDigest, runMountIngredients } = await import("../cache/runMounts.js");
     const content = async (name: string, path: string): Promise<string> => {
       const context = await this.#contexts.open(name);
-      return contextMountDigest(context, path, this.#contexts.hashProgress(name));
+      return contextMountDigest(context, path, this.#contexts.hashProgress(name)).catch(async (error: unknown) => {
+        throw await explainedMount(error, step, name, context);
+      });
     };
     const input = (from: FileState): Promise<InputIdentity> => this.#identity(from);
     return runs.inputs(await runMountIngredients(runs.mountsOf(step), { input, content }));
@@ -108,13 +119,15 @@ export class Keyer {
   async #sources(step: CopyStep): Promise<SourceIngredients> {
     if (step.from.kind !== "context") return pathSources(step, await this.#identity(step.from));
     if (step.sources.length === 0) return { kind: "context", words: [] };
-    const context = await this.#contexts.open(step.from.name);
+    const { name } = step.from;
+    const remote = await this.#remoteOf(step);
+    const context = areAllRemote(step.sources, remote) ? NO_CONTEXT : await this.#contexts.open(name);
     const modeOf = step.chmod === undefined ? undefined : parseChmod(step.chmod).apply;
     try {
-      await this.#composeFirst(step, context);
-      return await contextSources(step, context, modeOf, undefined, this.#contexts.hashProgress(step.from.name));
+      if (remote === undefined) await this.#composeFirst(step, context);
+      return await contextSources(step, context, modeOf, { remote, onProgress: this.#contexts.hashProgress(name) });
     } catch (error) {
-      throw explainIgnored(error, context);
+      throw await explained(error, step, this.#plan, context, this.#contexts);
     }
   }
 
@@ -145,17 +158,4 @@ export class Keyer {
     }
     return digest;
   }
-}
-
-/** A source that is missing because it is ignored: says so, with the line that ignores it. */
-function explainIgnored(error: unknown, context: LocalContext): unknown {
-  if (!isNacreError(error) || error.code !== "SOURCE_NOT_FOUND") return error;
-  const { resolved } = error.facts;
-  const verdict = typeof resolved === "string" ? context.ignoredBy(resolved) : undefined;
-  if (verdict === undefined) return error;
-  return new NacreError(error.code, error.message, {
-    hint: `${verdict.file}, line ${verdict.line}, keeps it out of the context; add a line !${fromByteString(String(resolved))} below that one`,
-    facts: error.facts,
-    cause: error,
-  });
 }

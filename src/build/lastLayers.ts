@@ -3,7 +3,6 @@
  * it leads to is checked byte for byte while it is used.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
 import type { PreviousLayer } from "../compose/write.js";
 import type { OpenLayers } from "../image/layers.js";
 import type { WrittenLayer } from "../layer/layerWriter.js";
@@ -13,6 +12,7 @@ import type { CopyStep } from "../plan/graph.js";
 import { noteSpliced } from "../sandbox/splicedLayers.js";
 import { sha256Hex } from "../support/hash.js";
 import { canonicalJson, type Json } from "../support/json.js";
+import { contextIdentity } from "./inputs.js";
 import type { Session } from "./session.js";
 
 /** The layer that this step of this project made last, or undefined. */
@@ -61,7 +61,7 @@ export function rememberLayer(session: Session, step: CopyStep, layer: WrittenLa
 /** Steps are the same if they do the same to the same context, whatever is in it now. */
 function hintPath(session: Session, step: CopyStep): string {
   const name = step.from.kind === "context" ? step.from.name : "";
-  const root = resolve(session.request.buildContexts?.[name] ?? session.request.context);
+  const root = contextIdentity(session.request, name);
   return session.store.statPath(sha256Hex(canonicalJson({ root, ...formOf(step) })));
 }
 

@@ -13,7 +13,9 @@ export type DockerfileSource =
   /** A file; relative to the working directory. Default: `Dockerfile`, then `dockerfile`, in the context. */
   | { readonly kind: "file"; readonly path: string }
   /** The text itself (`-f -`); `name` is what errors call it. */
-  | { readonly kind: "text"; readonly text: string; readonly name?: string | undefined };
+  | { readonly kind: "text"; readonly text: string; readonly name?: string | undefined }
+  /** An `http(s)://` address. */
+  | { readonly kind: "url"; readonly url: string };
 
 /** Where an output is written. */
 export type Destination =
@@ -48,16 +50,30 @@ export type OutputRequest =
   /** The files of the result: in a directory, or as one tar. */
   | { readonly type: "local" | "tar"; readonly destination: Destination };
 
+/** A context as it comes: a tar archive, compressed or not, or a Dockerfile alone. */
+export interface ContextStream {
+  readonly stream: AsyncIterable<Uint8Array>;
+}
+
 /** A build. Paths are relative to the working directory. */
 export interface BuildRequest {
-  /** Directory of the main context. */
-  readonly context: string;
+  /** The main context: a directory, a git address, the URL of an archive or of a Dockerfile; or a stream. */
+  readonly context: string | ContextStream;
   readonly dockerfile?: DockerfileSource | undefined;
+  /**
+   * The ignore file of the main context, in place of `<Dockerfile>.dockerignore` and `.dockerignore`; `/dev/null` for none.
+   */
+  readonly ignoreFile?: string | undefined;
   readonly tags?: readonly string[] | undefined;
   readonly target?: string | undefined;
+  /** Take the file for a Dockerfile although its `# syntax=` names another frontend. */
+  readonly ignoreSyntax?: boolean | undefined;
   /** `--build-arg NAME=value`. */
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
-  /** `--build-context name=…`: a directory, `oci-layout://DIR[:tag|@digest]`, or `docker-image://REF` (in the store). */
+  /**
+   * `--build-context name=…`: a directory, `oci-layout://DIR[:tag|@digest]`, `docker-image://REF` (in the store),
+   * `target:STAGE`, a git address, the URL of an archive or of a file.
+   */
   readonly buildContexts?: Readonly<Record<string, string>> | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Manifest annotations, for the store's image and every output. */
@@ -65,6 +81,8 @@ export interface BuildRequest {
   readonly platform?: string | undefined;
   readonly noCache?: boolean | undefined;
   readonly noCacheFilter?: readonly string[] | undefined;
+  /** Nothing is asked of the network: what was fetched before has to do. */
+  readonly offline?: boolean | undefined;
   readonly network?: string | undefined;
   readonly outputs?: readonly OutputRequest[] | undefined;
   /** File that gets the image's digest, without a newline. */

@@ -20,7 +20,9 @@ import { cleanPath, type FileTree, pathOf } from "../layer/fileTree.js";
 import type { CopyStep, FileState, RunStep } from "../plan/graph.js";
 import type { CacheRunMount, MountOwner, RunMount, TreeSource } from "../sandbox/types.js";
 import { decodeText, fromByteString, toByteString } from "../support/bytes.js";
-import { NacreError } from "../support/errors.js";
+import { isNacreError, NacreError } from "../support/errors.js";
+import type { SourcePlace } from "../support/source.js";
+import { nearest } from "../support/suggest.js";
 
 /** Modes of what mounts make, where none is given (BuildKit's). */
 const MODES = { cache: 0o755, secret: 0o400, ssh: 0o600 } as const;
@@ -31,6 +33,9 @@ export interface MountLookups {
   readonly tree: (source: PlannedSource) => TreeSource | Promise<TreeSource>;
   /** The value of a secret; undefined if it was not given. */
   readonly secret: (id: string) => Buffer | undefined;
+  /** What secrets and agents were given, for hints. */
+  readonly secretIds?: readonly string[];
+  readonly agentIds?: readonly string[];
   /** The socket of an agent; undefined if none was given. */
   readonly agent: (id: string) => Promise<string | undefined>;
   /** True if a cache is to start anew: see {@link freshCaches}. */
@@ -53,9 +58,13 @@ export interface RequestedMounts {
 export function runMountsOf(step: RunStep, cacheNamespace = ""): readonly PlannedRunMount[] {
   let sockets = 0;
   const planned = step.mounts.map((value, i): PlannedRunMount => {
-    const mount = parseMount(value);
-    const target = targetOf(mount, step.cwd, mount.type === "ssh" ? sockets++ : 0);
-    return plannedMount(mount, target, step.mountSources[i], cacheNamespace);
+    const place = step.mountPlaces?.[i];
+    return atMount(place, () => {
+      const mount = parseMount(value);
+      const target = targetOf(mount, step.cwd, mount.type === "ssh" ? sockets++ : 0);
+      const planned = plannedMount(mount, target, step.mountSources[i], cacheNamespace);
+      return place === undefined ? planned : { ...planned, place };
+    });
   });
   const last = new Map(planned.filter(isPlace).map((mount) => [mount.target, mount]));
   return planned.filter((mount) => !isPlace(mount) || last.get(mount.target) === mount).sort(byTarget);
@@ -133,7 +142,7 @@ export async function requestMounts(
   lookups: MountLookups,
 ): Promise<RequestedMounts> {
   const mounts: RunMount[] = [];
-  for (const mount of planned) mounts.push(...(await requestMount(mount, lookups)));
+  for (const mount of planned) mounts.push(...(await requestMount(mount, lookups).catch(placeAt(mount.place))));
   return { mounts, secretEnv: secretEnvironment(planned, lookups) };
 }
 
@@ -175,9 +184,11 @@ async function requestAgent(mount: PlannedSsh, lookups: MountLookups): Promise<r
   const agentSocket = await lookups.agent(mount.id);
   if (agentSocket !== undefined) return [{ type: "ssh", target: mount.target, agentSocket, ...mount.owner }];
   if (!mount.required) return [];
+  const near = nearest(mount.id, lookups.agentIds ?? []);
+  const give =
+    mount.id === "default" ? "give your agent with: --ssh default" : `give it with: --ssh ${mount.id}=SOCKET or KEY`;
   throw new NacreError("MOUNT", `unset ssh forward key ${mount.id}`, {
-    hint:
-      mount.id === "default" ? "give your agent with: --ssh default" : `give it with: --ssh ${mount.id}=SOCKET or KEY`,
+    hint: near === undefined ? give : `did you mean ${near}, which is given? Otherwise ${give}`,
     facts: { id: mount.id },
   });
 }
@@ -185,8 +196,10 @@ async function requestAgent(mount: PlannedSsh, lookups: MountLookups): Promise<r
 function secretValue({ id, required }: PlannedSecret, lookups: MountLookups): Buffer | undefined {
   const value = lookups.secret(id);
   if (value !== undefined || !required) return value;
+  const near = nearest(id, lookups.secretIds ?? []);
+  const give = `give it with: --secret id=${id},src=FILE or --secret id=${id},env=VARIABLE`;
   throw new NacreError("MOUNT", `secret ${id}: not found`, {
-    hint: `give it with: --secret id=${id},src=FILE or --secret id=${id},env=VARIABLE`,
+    hint: near === undefined ? give : `did you mean ${near}, which is given? Otherwise ${give}`,
     facts: { id },
   });
 }
@@ -196,8 +209,8 @@ function secretEnvironment(planned: readonly PlannedRunMount[], lookups: MountLo
   const values = new Map<string, string>();
   for (const mount of planned) {
     if (mount.kind !== "secret" || mount.env === undefined) continue;
-    const value = secretValue(mount, lookups) ?? Buffer.alloc(0);
-    if (value.includes(0)) throw unfitForEnvironment(mount.id, mount.env);
+    const value = atMount(mount.place, () => secretValue(mount, lookups)) ?? Buffer.alloc(0);
+    if (value.includes(0)) throw placed(mount.place, unfitForEnvironment(mount.id, mount.env));
     values.set(mount.env, decodeText(value));
   }
   return values;
@@ -285,8 +298,27 @@ function targetOf(mount: Mount | SshMount, cwd: string, socket: number): string 
   const target = `/${fromByteString(cleanPath(toByteString(typed)))}`;
   if (target !== "/" || (mount.type === "secret" && mount.target === "")) return target;
   throw new NacreError("MOUNT", `invalid mount target ${JSON.stringify(target)}`, {
-    hint: "mount below the root, for example target=/cache",
+    hint: mount.target === "" ? "say where: add target=/PATH" : "mount below the root, for example target=/cache",
   });
+}
+
+/** Runs `work`; a failure without a place gets that of the mount. */
+function atMount<T>(place: SourcePlace | undefined, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw placed(place, error);
+  }
+}
+
+function placeAt(place: SourcePlace | undefined): (error: unknown) => never {
+  return (error) => {
+    throw placed(place, error);
+  };
+}
+
+function placed(place: SourcePlace | undefined, error: unknown): unknown {
+  return place && isNacreError(error) ? error.at(place) : error;
 }
 
 function isPlace(mount: PlannedRunMount): mount is Exclude<PlannedRunMount, PlannedSecret | PlannedSsh> {

@@ -13,6 +13,7 @@ import type { PreparedRun, RunExit, RunLayer, RunRequest, Sandbox } from "../san
 import { isNacreError, NacreError } from "../support/errors.js";
 import { formatSeconds } from "../support/human.js";
 import type { Json } from "../support/json.js";
+import { isForeign } from "./foreignStep.js";
 import {
   freshCaches,
   type MountLookups,
@@ -28,6 +29,9 @@ import type { StepLog } from "./stepLog.js";
 
 /** Host name inside a RUN (BuildKit's), unless the build argument BUILDKIT_SANDBOX_HOSTNAME gives another. */
 const HOSTNAME = "buildkitsandbox";
+
+/** Longest command that an error repeats, characters: the excerpt shows it anyway. */
+const MAX_COMMAND = 240;
 
 /** Milliseconds after which a step's process has been started, and there is time for other things. */
 const STARTED = 5;
@@ -96,6 +100,8 @@ export class Runs {
       tree,
       secret: (id) => this.#secrets.get(id),
       agent: (id) => this.#agents.socketOf(id),
+      secretIds: this.#secrets.ids,
+      agentIds: this.#agents.ids,
       fresh: this.#fresh,
     });
   }
@@ -128,6 +134,10 @@ export class Runs {
   async execute(step: RunStep, work: RunWork): Promise<RunResult> {
     if (step.args.length === 0) throw nothingToRun(step);
     const { StepLog: Log } = await import("./stepLog.js");
+    if (isForeign(step)) {
+      const { checkEmulatorInRoot } = await import("./foreignRuns.js");
+      await checkEmulatorInRoot(step, work.root, this.#session.store);
+    }
     const sandbox = await this.#open();
     const prepared = await sandbox.prepare(this.#request(step, work), {
       warn: work.warn,
@@ -275,7 +285,9 @@ function nothingToRun({ place }: RunStep): NacreError {
 
 /** BuildKit's words for the end of a process. */
 function describeExit(step: RunStep, exit: RunExit, timeout: number | undefined): string {
-  const what = `process ${goQuote(step.args.join(" "))} did not complete successfully`;
+  const command = step.args.join(" ");
+  const shown = command.length > MAX_COMMAND ? `${command.slice(0, MAX_COMMAND - 1)}…` : command;
+  const what = `process ${goQuote(shown)} did not complete successfully`;
   switch (exit.kind) {
     case "code":
       return `${what}: exit code: ${exit.code}`;
@@ -290,6 +302,13 @@ function describeExit(step: RunStep, exit: RunExit, timeout: number | undefined)
   }
 }
 
+/** What shells say with some exit codes. */
+const MEANINGS: Readonly<Record<number, string>> = {
+  126: "126 says that a command is there but cannot be executed (chmod +x, or another platform's program)",
+  127: "127 says that a command was not found: see that it is in the image and on its PATH",
+  137: "137 says that a command was killed, mostly for lack of memory",
+};
+
 function hintFor(exit: RunExit, hasOutput: boolean): string {
   const look = "look into the step's files with: nacre build --debug-shell …";
   switch (exit.kind) {
@@ -299,8 +318,10 @@ function hintFor(exit: RunExit, hasOutput: boolean): string {
       return "the limit of --memory was reached; raise it, or have the step do less at once";
     case "unstartable":
       return hintForStart(exit.code, exit.message);
-    default:
-      return hasOutput ? `its whole output: nacre logs; ${look}` : look;
+    default: {
+      const meaning = exit.kind === "code" ? MEANINGS[exit.code] : undefined;
+      return [...(meaning ? [meaning] : []), ...(hasOutput ? ["its whole output: nacre logs"] : []), look].join("; ");
+    }
   }
 }
 
@@ -309,7 +330,8 @@ function hintForStart(code: 126 | 127, message: string): string {
   if (code === 126) {
     return "it is there but cannot be executed: is it a program for this platform, with a #! line if it is a script, and executable (chmod +x)?";
   }
-  return message.includes('"/bin/sh"')
-    ? 'the image has no shell: use the exec form, RUN ["program", "argument"], or another base'
+  const [, shell] = /"([^"]*\/(?:ba|da|a|z|k)?sh)"/.exec(message) ?? [];
+  return shell !== undefined
+    ? `the image has no ${shell}: use the exec form, RUN ["program", "argument"], another SHELL, or another base`
     : "the program, or the interpreter or linker that it asks for, is not in the image or not on its PATH; the exec form has no shell";
 }

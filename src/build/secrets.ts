@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { parseCsv } from "../dockerfile/csv.js";
 import { ioError, isNacreError, NacreError } from "../support/errors.js";
+import { nearest } from "../support/suggest.js";
 
 /** Most bytes of a secret (BuildKit's limit). */
 export const MAX_SECRET_BYTES = 500 * 1024;
@@ -101,7 +102,7 @@ function parseSecret(text: string): Fields {
     else if (key === "id") fields.id = value;
     else if (key === "src" || key === "source") fields.file = value;
     else if (key === "env") fields.variable = value;
-    else throw usage(`unexpected key ${JSON.stringify(key)} in --secret`);
+    else throw unknownKey(key);
   }
   if (type === "env" && fields.variable === "") {
     fields.variable = fields.file;
@@ -109,6 +110,13 @@ function parseSecret(text: string): Fields {
   }
   if (fields.id === "") throw usage("a --secret has no id");
   return fields;
+}
+
+function unknownKey(key: string): NacreError {
+  const near = nearest(key, ["id", "src", "source", "env", "type"]);
+  return usage(
+    `unexpected key ${JSON.stringify(key)} in --secret${near === undefined ? "" : ` (did you mean ${near}?)`}`,
+  );
 }
 
 function checkType(value: string): string {

@@ -1,5 +1,4 @@
 /** What the parts of one build share: the request, the store, the clock, events. */
-import type { IgnoreRules } from "../context/ignore.js";
 import type { Platform } from "../oci/platform.js";
 import type { BuildEntry } from "../store/logs.js";
 import type { Lease, Store } from "../store/store.js";
@@ -22,7 +21,6 @@ export class Session {
   /** Keeps everything that the build uses from garbage collection. */
   readonly lease: Lease;
   readonly platform: Platform | undefined;
-  readonly ignore: IgnoreRules | undefined;
   readonly signal: AbortSignal | undefined;
   /** When the build began, milliseconds since 1970. */
   readonly started: number;
@@ -37,7 +35,6 @@ export class Session {
     store: Store,
     more: {
       readonly platform: Platform | undefined;
-      readonly ignore: IgnoreRules | undefined;
       readonly clock: () => number;
     },
   ) {
@@ -45,7 +42,6 @@ export class Session {
     this.store = store;
     this.lease = store.acquireLease();
     this.platform = more.platform;
-    this.ignore = more.ignore;
     this.signal = request.signal;
     this.#emit = request.emit ?? silent;
     this.#clock = more.clock;
@@ -58,9 +54,17 @@ export class Session {
 
   /** Tells of a warning, once. */
   warn(warning: BuildWarning): void {
-    if (this.warnings.some(({ rule, message }) => rule === warning.rule && message === warning.message)) return;
+    const line = warning.place?.range.start.line;
+    const isSame = (other: BuildWarning): boolean =>
+      other.rule === warning.rule && other.message === warning.message && other.place?.range.start.line === line;
+    if (this.warnings.some(isSame)) return;
     this.warnings.push(warning);
     this.#emit({ type: "warning", ...warning, time: this.now() });
+  }
+
+  /** Tells of something that asks for nothing to be done. */
+  note(remark: BuildWarning): void {
+    this.#emit({ type: "note", ...remark, time: this.now() });
   }
 
   /** @throws NacreError CANCELLED */

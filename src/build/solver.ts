@@ -9,20 +9,26 @@ import { keyOf, treeIngredients } from "../cache/ingredients.js";
 import { findRecord, putRecord, type StepRecord } from "../cache/record.js";
 import type { PlannedSource } from "../cache/runMounts.js";
 import type { ComposeEnv } from "../compose/compose.js";
-import type { LocalContext } from "../context/local.js";
+import type { Context } from "../context/context.js";
+import { LocalContext } from "../context/local.js";
+import { areAllRemote, type RemoteSources } from "../context/remoteSource.js";
 import { selectSources, selectWithParents } from "../context/select.js";
 import type { ImageLayer } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";
-import type { FileTree } from "../layer/fileTree.js";
+import { emptyTree, type FileTree } from "../layer/fileTree.js";
 import type { WrittenLayer } from "../layer/layerWriter.js";
 import { layerType } from "../oci/mediaTypes.js";
 import type { CopyStep, FileState, Plan, RunStep, Step, StepId } from "../plan/graph.js";
+import { isGit, isUrl } from "../plan/remoteSources.js";
 import type { TreeSource } from "../sandbox/types.js";
 import { fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 import type { Json } from "../support/json.js";
 import { type Bases, placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
+import { explained } from "./explained.js";
+import type { Fetches } from "./fetches.js";
+import { isForeign } from "./foreignStep.js";
 import { epochOf, isLinked, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
 import { hasBeenMade, lastLayer, rememberLayer } from "./lastLayers.js";
 import type { StepReport } from "./request.js";
@@ -62,6 +68,14 @@ interface Made {
   readonly log?: string | undefined;
 }
 
+/** Where a build's files come from. */
+export interface SolverSources {
+  readonly contexts: Contexts;
+  readonly runs: Runs | undefined;
+  /** What fetches from elsewhere, loaded when it is needed. */
+  readonly fetches: () => Promise<Fetches>;
+}
+
 /** Solves one plan. Use once. */
 export class Solver {
   readonly #session: Session;
@@ -80,14 +94,26 @@ export class Solver {
   readonly #signal: AbortSignal;
   /** Layers that were composed before their steps had keys. */
   readonly #early = new Map<StepId, Made>();
+  readonly #fetches: () => Promise<Fetches>;
+  readonly #remotes = new Map<StepId, Promise<RemoteSources>>();
 
-  constructor(session: Session, plan: Plan, bases: Bases, contexts: Contexts, runs: Runs | undefined) {
+  constructor(session: Session, plan: Plan, bases: Bases, sources: SolverSources) {
+    const { contexts, runs } = sources;
+    this.#fetches = sources.fetches;
     this.#session = session;
     this.#runs = runs;
     this.#plan = plan;
     this.#bases = bases;
     this.#contexts = contexts;
-    this.#keyer = new Keyer(session, plan, bases, contexts, runs, (step, context) => this.#composeFirst(step, context));
+    this.#keyer = new Keyer(
+      session,
+      plan,
+      bases,
+      contexts,
+      runs,
+      (step, context) => this.#composeFirst(step, context),
+      async (step) => this.#remoteOf(step),
+    );
     this.#open = new OpenLayers(session.store);
     this.#signal = session.signal ? AbortSignal.any([session.signal, this.#stop.signal]) : this.#stop.signal;
   }
@@ -96,6 +122,7 @@ export class Solver {
   async solve(): Promise<Solution> {
     try {
       await this.#keyer.keyAll();
+      await this.#checkForeignRuns();
       const { target } = this.#plan;
       const layers = await this.#layersOf(target.result);
       this.#reportUnneeded();
@@ -110,6 +137,13 @@ export class Solver {
     } finally {
       this.#open.close();
     }
+  }
+
+  /** Nothing is executed where a RUN for another machine could not be. */
+  async #checkForeignRuns(): Promise<void> {
+    if (!this.#plan.steps.some((step) => step.kind === "run" && isForeign(step))) return;
+    const { checkForeignRuns } = await import("./foreignRuns.js");
+    await checkForeignRuns(this.#plan, (id) => this.#lookup(this.#keyer.keyed[id]!) !== undefined);
   }
 
   /** Where the target's chain of steps begins. */
@@ -174,7 +208,8 @@ export class Solver {
    * Where no step of this form has ever been made, a hit is as good as impossible. If there is much to read, its layer
    * is composed before its key is known, and the key made from the very bytes that were written: each file is read once.
    */
-  async #composeFirst(step: CopyStep, context: LocalContext): Promise<void> {
+  async #composeFirst(step: CopyStep, context: Context): Promise<void> {
+    if (!(context instanceof LocalContext)) return;
     if (step.ignoreCache || hasBeenMade(this.#session, step)) return;
     if (!(await isMuchUnread(step, context))) return;
     this.#early.set(step.id, await this.#compose(step, true));
@@ -203,8 +238,21 @@ export class Solver {
   }
 
   async #fromTree(step: CopyStep): Promise<FileTree> {
-    if (step.from.kind === "context") return this.#contexts.open(step.from.name);
+    if (step.from.kind === "context") {
+      return areAllRemote(step.sources, await this.#remoteOf(step)) ? emptyTree : this.#contexts.open(step.from.name);
+    }
     return this.#open.tree(await this.#layersOf(step.from));
+  }
+
+  /** The sources of a step that are no files of its context; undefined if all are. */
+  #remoteOf(step: CopyStep): Promise<RemoteSources> | undefined {
+    if (step.keyword !== "ADD" || !step.sources.some((word) => isUrl(word) || isGit(word))) return undefined;
+    let remote = this.#remotes.get(step.id);
+    if (remote === undefined) {
+      remote = this.#fetches().then((fetches) => fetches.remoteSources(step));
+      this.#remotes.set(step.id, remote);
+    }
+    return remote;
   }
 
   /** Inputs are solved outside the limit here too. */
@@ -274,9 +322,14 @@ export class Solver {
       case "workdir":
         return composeWorkdir(step, env);
       case "copy": {
-        if (step.from.kind !== "context") return composeCopy(step, from!, env);
+        if (step.from.kind !== "context") {
+          return composeCopy(step, from!, env).catch(async (error: unknown) => {
+            throw await explained(error, step, this.#plan, from!, this.#contexts);
+          });
+        }
         const previous = env.learn ? undefined : await lastLayer(this.#session, this.#open, step);
-        const layer = await composeCopy(step, from!, { ...env, previous });
+        const remote = await this.#remoteOf(step);
+        const layer = await composeCopy(step, from!, { ...env, previous, remote });
         rememberLayer(this.#session, step, layer);
         return layer;
       }

@@ -1,6 +1,5 @@
 /** What a plan asks for and does not get: told before any work is done. */
-import type { CopyStep, Plan, RunStep, Step } from "../plan/graph.js";
-import { isGit, isUrl } from "../plan/remoteSources.js";
+import type { Plan, RunStep, Step } from "../plan/graph.js";
 import { NacreError } from "../support/errors.js";
 
 /** What a build may be allowed beyond the usual (BuildKit's entitlements). */
@@ -17,7 +16,6 @@ export interface Permissions {
 export function checkSupported(plan: Plan, permissions: Permissions): void {
   for (const step of plan.steps) {
     if (step.kind === "run") checkRun(step, permissions);
-    if (step.kind === "copy") checkCopy(step);
   }
 }
 
@@ -39,25 +37,6 @@ function notAllowed(step: Step, entitlement: Entitlement, why: string): NacreErr
     hint: `if you trust this Dockerfile, add --allow ${entitlement}`,
     place: step.place,
   });
-}
-
-function checkCopy(step: CopyStep): void {
-  if (step.keyword !== "ADD") return;
-  const remote = step.sources.find((source) => isUrl(source) || isGit(source));
-  if (remote !== undefined) {
-    throw unsupported(
-      step,
-      `ADD ${remote}: remote sources are not supported by this version of nacre`,
-      "download it first and add the file",
-    );
-  }
-  if (step.checksum !== undefined) {
-    throw unsupported(
-      step,
-      "--checksum is for remote sources, which this version of nacre does not support",
-      "leave the flag out",
-    );
-  }
 }
 
 function unsupported(step: Step, message: string, hint: string): NacreError {

@@ -16,7 +16,7 @@ import { canonicalJson, type Json } from "../support/json.js";
 export const KEY_VERSION = 1;
 
 /** Raised whenever a fix changes what an instruction produces. */
-const SEMANTICS = { copy: 1, workdir: 1, run: 1, tree: 1 } as const;
+const SEMANTICS = { copy: 2, workdir: 1, run: 1, tree: 1 } as const;
 
 /** What a step starts from or reads, by identity. */
 export type InputIdentity =
@@ -41,6 +41,10 @@ export interface WordIngredient {
   readonly matches: readonly SourceIngredient[];
   /** Names of one inode that lie in different matches: the layer links them. */
   readonly shared?: readonly (readonly string[])[] | undefined;
+  /** A download that is laid out if it is an archive. */
+  readonly unpack?: boolean | undefined;
+  /** What is left out of a git tree, whose digest is that of all of it. */
+  readonly exclude?: readonly string[] | undefined;
 }
 
 /** Sources of COPY and ADD: files of a context by content, paths in anything else. */

@@ -7,8 +7,9 @@ import { treeDigest } from "../context/treeDigest.js";
 import { cleanPath, type FileTree, resolvePath, type TreeNode } from "../layer/fileTree.js";
 import type { FileState } from "../plan/graph.js";
 import { type ByteString, fromByteString, toByteString } from "../support/bytes.js";
-import { NacreError } from "../support/errors.js";
+import { isNacreError, NacreError } from "../support/errors.js";
 import type { Json } from "../support/json.js";
+import type { SourcePlace } from "../support/source.js";
 import type { InputIdentity } from "./ingredients.js";
 
 /** Owner and mode of what a mount makes. */
@@ -79,7 +80,10 @@ export interface PlannedSsh {
 }
 
 /** A mount of a RUN with its target absolute and clean, its defaults filled in, its source named. */
-export type PlannedRunMount = PlannedBind | PlannedCache | PlannedTmpfs | PlannedSecret | PlannedSsh;
+export type PlannedRunMount = (PlannedBind | PlannedCache | PlannedTmpfs | PlannedSecret | PlannedSsh) & {
+  /** The value of its flag, for errors. */
+  readonly place?: SourcePlace | undefined;
+};
 
 /** How what mounts refer to is identified; asked only for what counts. */
 export interface MountIdentities {
@@ -99,7 +103,13 @@ export async function runMountIngredients(
   identities: MountIdentities,
 ): Promise<readonly Json[]> {
   const ingredients: Json[] = [];
-  for (const mount of planned) ingredients.push(await mountIngredients(mount, identities));
+  for (const mount of planned) {
+    try {
+      ingredients.push(await mountIngredients(mount, identities));
+    } catch (error) {
+      throw mount.place && isNacreError(error) ? error.at(mount.place) : error;
+    }
+  }
   return ingredients;
 }
 

@@ -1,5 +1,6 @@
 /** The sources of COPY and ADD, keyed as they will be written. */
 import { type ExcludeFilter, excludeFilter } from "../context/exclude.js";
+import type { RemoteSource, RemoteSources } from "../context/remoteSource.js";
 import {
   isBelowMatch,
   type ParentedSelection,
@@ -25,8 +26,7 @@ export async function contextSources(
   step: CopyStep,
   context: FileTree,
   modeOf: ModeOf | undefined,
-  putList: ((bytes: Uint8Array) => Digest) | undefined,
-  onProgress?: (bytes: number) => void,
+  { putList, remote, onProgress }: KeyingOptions = {},
 ): Promise<SourceIngredients> {
   const exclude = step.exclude.length === 0 ? undefined : excludeFilter(step.exclude);
   const mode = modeOf && ((node: TreeNode): number => modeOf(node.mode, node.type === "dir"));
@@ -37,10 +37,33 @@ export async function contextSources(
       keying,
       onProgress,
     );
-  const words = step.sources.map((word) => selectSources(context, word));
-  const nodes = words.flatMap((matches) => matches.map(({ node }) => node));
+  const words = step.sources.map((word) => remote?.get(word) ?? selectSources(context, word));
+  const nodes = words.flatMap((word) => (isRemote(word) ? [] : word.map(({ node }) => node)));
   await context.prepare(nodes, onProgress);
-  return { kind: "context", words: words.map((matches) => keyWord(matches, keying)) };
+  return {
+    kind: "context",
+    words: words.map((word) => (isRemote(word) ? keyRemote(word, step) : keyWord(word, keying))),
+  };
+}
+
+/** What keying is given beside the step. */
+export interface KeyingOptions {
+  readonly putList?: ((bytes: Uint8Array) => Digest) | undefined;
+  /** Words of ADD that are no files of the context. */
+  readonly remote?: RemoteSources | undefined;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+function isRemote(word: RemoteSource | readonly SelectedSource[]): word is RemoteSource {
+  return !Array.isArray(word);
+}
+
+function keyRemote({ name, digest, unpack }: RemoteSource, { exclude }: CopyStep): WordIngredient {
+  return {
+    matches: [name === undefined ? { digest } : { name, digest }],
+    unpack: unpack || undefined,
+    exclude: exclude.length > 0 ? exclude : undefined,
+  };
 }
 
 /** What all words of a step are keyed with. */

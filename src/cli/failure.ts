@@ -23,6 +23,16 @@ export class ReportedFailure extends Error {
   }
 }
 
+/** A failure of a command in which exit code 1 has a meaning of its own; `cause` is the failure itself. */
+export class FailureWithExit extends Error {
+  readonly exitCode: number;
+
+  constructor(cause: unknown, exitCode: number) {
+    super("a failure with an exit code", { cause });
+    this.exitCode = exitCode;
+  }
+}
+
 /** What to tell of an error: after a signal, whatever else went wrong went wrong because of it. */
 export function toldError(error: unknown, signal: AbortSignal): unknown {
   if (!signal.aborted || !isNacreError(signal.reason) || error instanceof ReportedFailure) return error;
@@ -32,11 +42,13 @@ export function toldError(error: unknown, signal: AbortSignal): unknown {
 /** Exit codes: 1 failure, 2 wrong usage. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ReportedFailure) return exitCodeOf(error.cause);
+  if (error instanceof FailureWithExit) return error.exitCode;
   return isNacreError(error) && error.code === "USAGE" ? 2 : 1;
 }
 
 /** All failures that one thrown value stands for. */
 export function failuresOf(error: unknown): readonly unknown[] {
+  if (error instanceof FailureWithExit) return failuresOf(error.cause);
   return error instanceof AggregateError && error.errors.length > 0 ? error.errors.flatMap(failuresOf) : [error];
 }
 

@@ -4,12 +4,14 @@
  */
 
 import { errnoOf, isNacreError } from "../support/errors.js";
+import type { SourcePlace } from "../support/source.js";
 import { CommanderError } from "./commander.js";
 import { exitCodeOf, failuresOf, fromCommander, ReportedFailure, renderFailure, toldError } from "./failure.js";
 import { type Invocation, print } from "./invocation.js";
 import { createProgram, helpCommandFor, normalizeBooleans, wantsDebug } from "./program.js";
 import { watchSignals } from "./signals.js";
 import { paintFor } from "./style.js";
+import { displayWidth } from "./terminalText.js";
 
 /**
  * Runs one command.
@@ -99,9 +101,14 @@ async function report(failure: unknown, words: readonly string[], invocation: In
   const style = {
     paint: paintFor(invocation.stderr, invocation.env),
     debug: wantsDebug(words, invocation.env),
-    excerpt: placed ? (await import("../index.js")).renderExcerpt : undefined,
+    excerpt: placed ? await excerptForTerminals() : undefined,
   };
   for (const error of failures) print(invocation.stderr, renderFailure(error, style));
+}
+
+async function excerptForTerminals(): Promise<(place: SourcePlace) => string> {
+  const { renderExcerpt } = await import("../index.js");
+  return (place) => renderExcerpt(place, undefined, displayWidth);
 }
 
 /** What has become of standard output. */

@@ -41,6 +41,10 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
       names: ["build"],
       declare: async (invocation) => (await import("./commands/build.js")).buildCommand(invocation),
     },
+    {
+      names: ["context"],
+      declare: async (invocation) => (await import("./commands/context.js")).contextCommand(invocation),
+    },
     { names: ["logs"], declare: async (invocation) => (await import("./commands/logs.js")).logsCommand(invocation) },
   ],
   "Images:": [

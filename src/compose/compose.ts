@@ -3,8 +3,10 @@
  * from; out comes a layer in the store with its index. No file system is unpacked: destinations, owners and
  * conflicts are decided from the trees alone, and contents stream straight into the layer's tar.
  */
+import { isArchive, type UnpackedArchive, unpackArchive } from "../context/archiveTree.js";
 import { excludeFilter } from "../context/exclude.js";
-import { selectSources, selectWithParents } from "../context/select.js";
+import type { RemoteSources } from "../context/remoteSource.js";
+import { type SelectedSource, selectSources, selectWithParents } from "../context/select.js";
 import { isNumericOwner, readAccounts, resolveOwner } from "../image/users.js";
 import { storeWrittenLayer } from "../image/writeLayer.js";
 import { cleanPath, type FileTree, isLearning, type TreeNode } from "../layer/fileTree.js";
@@ -15,7 +17,7 @@ import type { Store } from "../store/store.js";
 import { encodeText, toByteString } from "../support/bytes.js";
 import { isNacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
-import { extractInto, isArchive, type UnpackedArchive, unpackArchive } from "./archive.js";
+import { extractInto } from "./archive.js";
 import { type CopyRules, copyInto, copyWithParents, fileTarget, putFile } from "./copy.js";
 import { OutTree } from "./outTree.js";
 import { type PreviousLayer, writeEntries } from "./write.js";
@@ -33,6 +35,8 @@ export interface ComposeEnv {
   readonly learn?: boolean | undefined;
   /** The step's layer of an earlier build, to take unchanged contents from. */
   readonly previous?: PreviousLayer | undefined;
+  /** Words of ADD that are no files of the tree. */
+  readonly remote?: RemoteSources | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Something that the user should know, e.g. an owner that does not exist. */
   warn(rule: string, message: string): void;
@@ -56,7 +60,7 @@ export async function composeCopy(step: CopyStep, from: FileTree, env: ComposeEn
   const out = new OutTree(env.parent);
   const archives: UnpackedArchive[] = [];
   try {
-    for (const word of step.sources) await copyWord(step, word, from, out, rules, env, archives);
+    for (const word of step.sources) await copyWord(step, word, from, { out, rules, archives }, env);
     for (const file of step.heredocs) copyInline(out, file, rules);
     return await writeLayer(out, env);
   } finally {
@@ -82,15 +86,29 @@ export async function composeTree(tree: FileTree, env: ComposeEnv): Promise<Writ
   return writeLayer(out, env);
 }
 
+/** Where the words of one step go. */
+interface Target {
+  readonly out: OutTree;
+  readonly rules: CopyRules;
+  /** Open archives, closed when the layer is written. */
+  readonly archives: UnpackedArchive[];
+}
+
 async function copyWord(
   step: CopyStep,
   word: string,
   from: FileTree,
-  out: OutTree,
-  rules: CopyRules,
-  { store, learn }: ComposeEnv,
-  archives: UnpackedArchive[],
+  target: Target,
+  { store, learn, remote }: ComposeEnv,
 ): Promise<void> {
+  const { out, rules } = target;
+  const fetched = remote?.get(word);
+  if (fetched) {
+    const { tree, matches } = await fetched.files();
+    await tree.prepare(matches.map(({ node }) => node));
+    await copyMatches(tree, matches, fetched.unpack, target, store);
+    return;
+  }
   if (step.parents) {
     const selection = selectWithParents(from, word);
     await prepareFor(from, [...selection.matches], learn);
@@ -103,17 +121,28 @@ async function copyWord(
     matches.map(({ node }) => node),
     learn,
   );
-  if (step.keyword === "COPY" || step.unpack === false) {
-    copyInto(out, { tree: from, matches }, rules);
+  await copyMatches(from, matches, step.keyword === "ADD" && step.unpack !== false, target, store);
+}
+
+/** Copies what a word means; archives among it are laid out where that is asked for. */
+async function copyMatches(
+  tree: FileTree,
+  matches: readonly SelectedSource[],
+  unpack: boolean,
+  { out, rules, archives }: Target,
+  store: Store,
+): Promise<void> {
+  if (!unpack) {
+    copyInto(out, { tree, matches }, rules);
     return;
   }
   for (const match of matches) {
-    if (match.node.type === "file" && (await isArchive(from, match.node))) {
-      const archive = await unpackArchive(from, match.node, () => store.tempFile());
+    if (match.node.type === "file" && (await isArchive(tree, match.node))) {
+      const archive = await unpackArchive(tree, match.node, () => store.tempFile());
       archives.push(archive);
       extractInto(out, archive.tree, rules);
     } else {
-      copyInto(out, { tree: from, matches: [match] }, rules);
+      copyInto(out, { tree, matches: [match] }, rules);
     }
   }
 }

@@ -14,15 +14,18 @@ export interface IgnoreFileQuery {
   readonly root: string;
   /** Path of the Dockerfile; undefined if it comes from standard input, or for a named context. */
   readonly dockerfile?: string | undefined;
+  /** The file to read whatever else is there (`--ignorefile`); relative to the working directory. `/dev/null`: none. */
+  readonly ignoreFile?: string | undefined;
 }
 
 /**
  * Reads the one ignore file that applies: `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` in
- * the context's root. They are never merged (BuildKit: dockerui, context.go).
+ * the context's root. They are never merged (BuildKit: dockerui, context.go). A file that was asked for stands for both.
  * @returns undefined where there is none
  * @throws NacreError CONTEXT_UNREADABLE, IGNORE_PATTERN
  */
 export function readIgnoreFile(query: IgnoreFileQuery): IgnoreRules | undefined {
+  if (query.ignoreFile !== undefined) return readGiven(query.ignoreFile, query.root);
   const candidates = [path.join(query.root, ".dockerignore")];
   if (query.dockerfile !== undefined) candidates.unshift(`${query.dockerfile}.dockerignore`);
   for (const file of candidates) {
@@ -30,6 +33,26 @@ export function readIgnoreFile(query: IgnoreFileQuery): IgnoreRules | undefined 
     if (text !== undefined) return parseIgnoreFile(text, nameOf(file, query.root));
   }
   return undefined;
+}
+
+/** Ignore files of other builders, which neither Docker nor nacre reads. */
+const FOREIGN = [".containerignore"];
+
+/** A remark on an ignore file of another builder that lies in the context while no other applies; undefined if none does. */
+export function foreignIgnoreFile(root: string): string | undefined {
+  const name = FOREIGN.find((one) => fs.statSync(path.join(root, one), { throwIfNoEntry: false })?.isFile());
+  if (name === undefined) return undefined;
+  return `${name} is not read, as in docker build: give it with --ignorefile ${path.join(root, name)}, or name it .dockerignore`;
+}
+
+function readGiven(file: string, root: string): IgnoreRules {
+  if (file === "/dev/null") return parseIgnoreFile("", file);
+  const full = path.resolve(file);
+  const text = readText(full);
+  if (text !== undefined) return parseIgnoreFile(text, nameOf(full, path.resolve(root)));
+  throw new NacreError("CONTEXT_UNREADABLE", `the ignore file ${file} is not there`, {
+    hint: "--ignorefile is relative to the working directory, not to the context",
+  });
 }
 
 function nameOf(file: string, root: string): string {

@@ -4,15 +4,17 @@
  * It promises that a file that did not change since the last build is not read, that one that did is never missed, and
  * that nothing outside the directory is read. Directories are looked at when they are first asked for.
  */
+import * as path from "node:path";
 import { type ContentReader, pathOf, type TreeNode } from "../layer/fileTree.js";
 import type { Digest } from "../oci/digest.js";
 import { type ByteString, fromByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
+import type { Context, IgnoredBy } from "./context.js";
 import { type Directory, FLAG, namesOf } from "./entryTable.js";
 import { type DiskRoot, openRoot } from "./fileSystem.js";
 import { S_IFMT, S_IFREG, typeOf } from "./fileTypes.js";
 import type { IgnoreRules } from "./ignore.js";
-import { createMatcher, decidePath, type IgnoreMatcher, type IgnoreVerdict } from "./ignoreMatcher.js";
+import { createMatcher, decidePath, type IgnoreMatcher } from "./ignoreMatcher.js";
 import { LinkGroups } from "./linkGroups.js";
 import { LocalDigester } from "./localDigester.js";
 import { type FileRow, LocalHasher } from "./localHasher.js";
@@ -76,7 +78,7 @@ interface Parts {
 type FileVisitor = (directory: Directory, row: number, name: ByteString) => void;
 
 /** A directory on disk, filtered by its ignore rules. */
-export class LocalContext implements DigestingTree {
+export class LocalContext implements DigestingTree, Context {
   readonly keepsDigests = true;
   readonly #scanner: Scanner;
   readonly #options: LocalContextOptions;
@@ -105,6 +107,11 @@ export class LocalContext implements DigestingTree {
 
   get root(): TreeNode {
     return this.#root;
+  }
+
+  /** The directory on disk, absolute, as it was asked for. */
+  get directory(): string {
+    return path.resolve(this.#options.root);
   }
 
   children(node: TreeNode): readonly TreeNode[] {
@@ -202,12 +209,14 @@ export class LocalContext implements DigestingTree {
   }
 
   /** What the ignore rules say of a path; the line is that of the pattern which decided. */
-  ignoredBy(path: ByteString): (IgnoreVerdict & { readonly file: string }) | undefined {
+  ignoredBy(path: ByteString): IgnoredBy | undefined {
     const { matcher } = this.#parts;
     const ignore = this.#options.ignore;
     if (!matcher || !ignore) return undefined;
     const verdict = decidePath(matcher, path);
-    return verdict.ignored ? { ...verdict, file: ignore.file } : undefined;
+    if (!verdict.ignored) return undefined;
+    const pattern = ignore.patterns.find(({ line }) => line === verdict.line)?.text ?? "";
+    return { ...verdict, file: ignore.file, pattern };
   }
 
   stats(): ContextStats {
@@ -247,6 +256,9 @@ export class LocalContext implements DigestingTree {
       warn?.(`the stat cache cannot be written: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+
+  /** Nothing of a directory is held open. */
+  async close(): Promise<void> {}
 
   #inodeOf(row: number): unknown {
     if (!this.#scanner.table.has(row, FLAG.linked)) return undefined;

@@ -16,31 +16,71 @@ export function hasWildcard(word: string): boolean {
  * @throws NacreError PLAN_INVALID on a malformed pattern
  */
 export function compileComponent(pattern: string): (name: string) => boolean {
+  const parts = readParts(pattern);
+  if (parts.filter((part) => part === STAR).length > 1) return matcher(parts);
+  const expression = new RegExp(`^${parts.join("")}$`, "su");
+  return (name) => expression.test(name);
+}
+
+const STAR = ".*";
+
+/** The pattern as expressions, one for each character of it that is not part of a class or a run of stars. */
+function readParts(pattern: string): readonly string[] {
   const characters = [...pattern];
-  let source = "";
+  const parts: string[] = [];
   for (let i = 0; i < characters.length; ) {
     const c = characters[i]!;
     if (c === "*") {
       while (characters[i] === "*") i++;
-      source += ".*";
+      parts.push(STAR);
     } else if (c === "?") {
-      source += ".";
+      parts.push(".");
       i++;
     } else if (c === "[") {
       const set = readClass(characters, i, pattern);
-      source += set.source;
+      parts.push(set.source);
       i = set.next;
     } else if (c === "\\") {
       if (i + 1 >= characters.length) throw malformed(pattern);
-      source += literal(characters[i + 1]!);
+      parts.push(literal(characters[i + 1]!));
       i += 2;
     } else {
-      source += literal(c);
+      parts.push(literal(c));
       i++;
     }
   }
-  const expression = new RegExp(`^${source}$`, "su");
-  return (name) => expression.test(name);
+  return parts;
+}
+
+/**
+ * Matches several stars by hand: a RegExp would go back and forth without bound on `*a*a*a*a*b`. It is enough to go back
+ * to the last star: whatever an earlier one could take more, the last one can take too.
+ */
+function matcher(parts: readonly string[]): (name: string) => boolean {
+  const tests = parts.map((part) => (part === STAR ? undefined : new RegExp(`^${part}$`, "su")));
+  return (name) => {
+    const characters = [...name];
+    let at = 0;
+    let part = 0;
+    let star = -1;
+    let taken = 0;
+    while (at < characters.length) {
+      const test = tests[part];
+      if (part < tests.length && !test) {
+        star = part++;
+        taken = at;
+      } else if (test?.test(characters[at]!)) {
+        part++;
+        at++;
+      } else if (star === -1) {
+        return false;
+      } else {
+        part = star + 1;
+        at = ++taken;
+      }
+    }
+    return tests.slice(part).every((test) => !test);
+  };
 }
 
 function readClass(characters: readonly string[], start: number, pattern: string): { source: string; next: number } {

@@ -17,7 +17,8 @@ export interface SelectedSource {
  * Looks a source word up.
  * @param word expanded; `..` stops at the root
  * @returns the matches in byte order; none if a wildcard matches nothing
- * @throws NacreError SOURCE_NOT_FOUND if a word without wildcards, or what a match links to, is not there
+ * @throws NacreError SOURCE_NOT_FOUND if a word without wildcards, or what a match links to, is not there; its facts are
+ * the `word`, the `path` that was looked up, and where that leads (`resolved`), byte strings both
  */
 export function selectSources(tree: FileTree, word: string): SelectedSource[] {
   const clean = cleanPath(toByteString(word));
@@ -29,7 +30,7 @@ export function selectSources(tree: FileTree, word: string): SelectedSource[] {
   return wildcardMatches(tree, fromByteString(clean)).map((match) => {
     const path = pathOf(match);
     const { node, path: missing } = resolvePath(tree, path, true);
-    if (node === undefined) throw notFound(tree, fromByteString(path), path, missing);
+    if (node === undefined) throw notFound(tree, word, path, missing);
     return { name: match.name, node };
   });
 }
@@ -114,7 +115,7 @@ function notFound(tree: FileTree, word: string, path: ByteString, resolved: Byte
   ].filter(Boolean);
   return new NacreError("SOURCE_NOT_FOUND", `${shown}: not found`, {
     hint: hints.join("; ") || "check the path and the ignore file; paths are relative to the root of the source",
-    facts: { path, resolved },
+    facts: { word, path, resolved },
   });
 }
 

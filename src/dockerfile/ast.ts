@@ -260,7 +260,12 @@ export interface SourceWarning {
   /** BuildKit's lint rule where there is one, e.g. `NoEmptyContinuation`. */
   readonly rule: string;
   readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string | undefined;
+  /** The lines that BuildKit names. */
   readonly range: SourceRange;
+  /** The very words or lines at fault, where they are not all of `range`. */
+  readonly focus?: SourceRange | undefined;
 }
 
 /** A parsed Dockerfile. */

@@ -1,4 +1,5 @@
 /** Parser directives: the `# key=value` lines at the very top of a Dockerfile. */
+import type { SourceRange } from "../support/source.js";
 import { isSpace, trimSpace } from "./chars.js";
 
 /** A line that reads as a directive. */
@@ -39,6 +40,8 @@ export interface SyntaxRequest {
   readonly image: string;
   /** The full value, which a frontend receives as its command line. */
   readonly commandLine: string;
+  /** Where it stands: the value, or in JSON the line of the member's name. */
+  readonly range: SourceRange;
 }
 
 /**
@@ -46,36 +49,55 @@ export interface SyntaxRequest {
  * the member "syntax" of a file that is one JSON object (BuildKit: DetectSyntax).
  */
 export function detectSyntax(text: string): SyntaxRequest | undefined {
-  let body = text.startsWith("\ufeff") ? text.slice(1) : text;
-  if (body.startsWith("#!")) {
-    const feed = body.indexOf("\n");
-    body = feed === -1 ? "" : body.slice(feed + 1);
+  let skip = text.startsWith("\ufeff") ? 1 : 0;
+  if (text.startsWith("#!", skip)) {
+    const feed = text.indexOf("\n", skip);
+    skip = feed === -1 ? text.length : feed + 1;
   }
-  const value = syntaxIn(body, "#") ?? syntaxIn(body, "//") ?? syntaxInJson(body);
-  if (value === undefined) return undefined;
-  return { image: value.split(" ", 1)[0]!, commandLine: value };
+  const found = syntaxIn(text, skip, "#") ?? syntaxIn(text, skip, "//") ?? syntaxInJson(text, skip);
+  if (found === undefined) return undefined;
+  const { value, at, length } = found;
+  return { image: value.split(" ", 1)[0]!, commandLine: value, range: rangeAt(text, at, length) };
 }
 
-function syntaxIn(text: string, comment: "#" | "//"): string | undefined {
+interface FoundSyntax {
+  readonly value: string;
+  /** What to point at: offset in the text, and length. */
+  readonly at: number;
+  readonly length: number;
+}
+
+function rangeAt(text: string, at: number, length: number): SourceRange {
+  const before = text.slice(0, at).split("\n");
+  const [line, column] = [before.length, before.at(-1)!.length];
+  return { start: { line, column }, end: { line, column: column + length } };
+}
+
+function syntaxIn(text: string, start: number, comment: "#" | "//"): FoundSyntax | undefined {
   const seen = new Set<string>();
-  for (let offset = 0; offset < text.length; ) {
+  for (let offset = start; offset < text.length; ) {
     const feed = text.indexOf("\n", offset);
     const end = feed === -1 ? text.length : feed;
     const directive = readDirective(text.slice(offset, end), comment);
     if (!directive || seen.has(directive.key)) return undefined;
-    if (directive.key === "syntax") return directive.value;
-    seen.add(directive.key);
+    const { key, value, valueAt } = directive;
+    if (key === "syntax") return { value, at: offset + valueAt, length: value.length };
+    seen.add(key);
     offset = end + 1;
   }
   return undefined;
 }
 
-function syntaxInJson(text: string): string | undefined {
-  if (!/^[\t\n\r ]*\{/.test(text)) return undefined;
+function syntaxInJson(text: string, start: number): FoundSyntax | undefined {
+  const body = text.slice(start);
+  if (!/^[\t\n\r ]*\{/.test(body)) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(body);
     const syntax = value !== null && typeof value === "object" ? (value as { syntax?: unknown }).syntax : undefined;
-    return typeof syntax === "string" ? syntax : undefined;
+    const at = text.indexOf('"syntax"', start);
+    return typeof syntax === "string"
+      ? { value: syntax, at: Math.max(at, start), length: '"syntax"'.length }
+      : undefined;
   } catch {
     return undefined;
   }

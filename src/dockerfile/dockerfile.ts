@@ -100,9 +100,10 @@ class Stages {
     return { globalArgs: this.#globalArgs, stages };
   }
 
-  #outside({ keyword, range }: Instruction): NacreError {
+  #outside({ keyword, range: { start } }: Instruction): NacreError {
     const hint = `only ARG may stand before the first FROM; put FROM before this ${keyword}`;
-    return this.#source.error("no build stage in current context", range, hint);
+    const word = { start, end: { line: start.line, column: start.column + keyword.length } };
+    return this.#source.error("no build stage in current context", word, hint);
   }
 
   #nothing(): NacreError {

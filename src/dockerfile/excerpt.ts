@@ -18,16 +18,26 @@ const MAX_MARKED = 12;
  * --------------------
  * ```
  * Where the range lies within one line, a line of carets stands under its exact columns. Control characters, which could
- * steer a terminal, and bytes that are not UTF-8 are shown as U+FFFD.
+ * steer a terminal, and bytes that are not UTF-8 are shown as U+FFFD. A place's note stands below what is marked.
  * @param contextLines lines before and after; by default 2 for a range within one line, else 1 (as BuildKit does)
+ * @param columnsOf how wide a text is where it will be shown, so that the carets stand right below wide characters
  */
-export function renderExcerpt(place: SourcePlace, contextLines?: number): string {
+export function renderExcerpt(
+  place: SourcePlace,
+  contextLines?: number,
+  columnsOf: (text: string) => number = (text) => text.length,
+): string {
   const range = ordered(place.range);
   const { start, end } = range;
   const around = contextLines ?? (start.line === end.line ? 2 : 1);
   const lines = readLines(place.text, Math.max(1, start.line - around), end.line + around);
   const out = [`${clean(place.file)}:${start.line}`, RULE];
-  for (const [number, text] of lines) out.push(...renderLine(number, text, range));
+  const digits = Math.max(4, String(end.line + around).length);
+  for (const [number, text] of lines) {
+    out.push(...renderLine({ number, text, digits }, range, columnsOf));
+    if (number === end.line && place.note !== undefined)
+      out.push(`${" ".repeat(digits)} |     ${cut(place.note, 0).text}`);
+  }
   return [...out, RULE].join("\n");
 }
 
@@ -35,19 +45,32 @@ function ordered({ start, end }: SourceRange): SourceRange {
   return end.line < start.line ? { start, end: start } : { start, end };
 }
 
-function renderLine(number: number, text: string, { start, end }: SourceRange): string[] {
+/** A line that is shown, and the digits that line numbers have room for. */
+interface ShownLine {
+  readonly number: number;
+  readonly text: string;
+  readonly digits: number;
+}
+
+function renderLine(
+  { number, text, digits }: ShownLine,
+  { start, end }: SourceRange,
+  columnsOf: (text: string) => number,
+): string[] {
   const marked = number >= start.line && number <= end.line;
   if (marked && isSkipped(number, start.line, end.line)) {
     return number === start.line + MAX_MARKED / 2
-      ? [`     | >>> … (${end.line - start.line + 1 - MAX_MARKED} more lines)`]
+      ? [`${" ".repeat(digits)} | >>> … (${end.line - start.line + 1 - MAX_MARKED} more lines)`]
       : [];
   }
-  const label = String(number).padStart(4);
-  if (!marked) return [`${label} |     ${cut(text, 0).text}`];
+  const label = String(number).padStart(digits);
+  if (!marked) return [`${label} |     ${cut(text, 0).text}`.trimEnd()];
   const single = start.line === end.line;
   const window = cut(text, single ? start.column : 0);
   const line = `${label} | >>> ${window.text}`;
-  return single ? [line, `     |     ${carets(text, window, start.column, end.column)}`] : [line];
+  return single
+    ? [line, `${" ".repeat(digits)} |     ${carets(text, window, start.column, end.column, columnsOf)}`]
+    : [line];
 }
 
 function isSkipped(number: number, first: number, last: number): boolean {
@@ -72,17 +95,21 @@ function cut(line: string, column: number): Window {
 }
 
 /** Blanks and carets; tabs stay tabs, so that the carets stand right at any tab width. */
-function carets(line: string, window: Window, start: number, end: number): string {
-  const before = line.slice(window.from, start).replace(/[^\t]/g, " ");
-  const room = window.from + WIDTH - start;
-  const length = Math.max(1, Math.min(end, line.length) - start);
-  return " ".repeat(window.prefix) + before + "^".repeat(Math.max(1, Math.min(length, room)));
+function carets(line: string, window: Window, start: number, end: number, columnsOf: (text: string) => number): string {
+  const blanks = (text: string): string => " ".repeat(columnsOf(clean(text)));
+  const before = line.slice(window.from, start).split("\t").map(blanks).join("\t");
+  const marked = line.slice(start, Math.min(end, line.length, window.from + WIDTH));
+  return " ".repeat(window.prefix) + before + "^".repeat(Math.max(1, columnsOf(clean(marked))));
 }
 
-/** Each control character but the tab, and each half of a surrogate pair that stands alone, becomes U+FFFD. */
+/**
+ * Each control character but the tab, what has no width and so could hide, and each half of a surrogate pair that stands
+ * alone, becomes U+FFFD. A byte-order mark is no part of the text.
+ */
 function clean(text: string): string {
   return text
-    .replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "\ufffd")
+    .replaceAll("\ufeff", "")
+    .replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069]/g, "\ufffd")
     .toWellFormed();
 }
 

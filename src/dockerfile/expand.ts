@@ -14,6 +14,21 @@ export interface Lookup {
   get(name: string): string | undefined;
   /** Told the name of each variable that is used but not set, modifiers or not. */
   readonly unset?: ((name: string) => void) | undefined;
+  /** What this and other words may cost together; without it only each word has its limits. */
+  readonly allowance?: Allowance | undefined;
+}
+
+/** What the words of one file may cost together. Expansion takes off what it uses. */
+export interface Allowance {
+  /** UTF-16 units that variables put in. */
+  growth: number;
+  /** Comparisons of patterns with values. */
+  work: number;
+}
+
+/** A fresh allowance: 64 MiB of text, and about a second of comparing. */
+export function newAllowance(): Allowance {
+  return { growth: 64 * 1024 * 1024, work: 1 << 26 };
 }
 
 /** How deep `${a:-${b:-…}}` may nest. */
@@ -42,10 +57,19 @@ export function expandWords(raw: string, env: Lookup, escapeToken: EscapeToken):
 
 /**
  * Expands the body of a here-document of COPY or ADD: the escape is always a backslash, quotes are ordinary characters.
+ * The fact `line` of an error is the line of the body, counted from 0.
+ * @throws NacreError as {@link expandWord} does
  */
 export function expandHeredoc(body: string, env: Lookup): string {
   const joined = new Joined();
-  run(body, new Expander(body, env, "\\", false), joined);
+  const expander = new Expander(body, env, "\\", false);
+  try {
+    expander.until(undefined, joined);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const line = body.slice(0, expander.variable).split("\n").length - 1;
+    throw failed(body.split("\n", line + 1)[line] ?? "", error, { line });
+  }
   return joined.text();
 }
 
@@ -57,13 +81,17 @@ function run(raw: string, expander: Expander, sink: Sink): void {
   try {
     expander.until(undefined, sink);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    const shown = raw.length > 80 ? `${raw.slice(0, 79)}…` : raw;
-    throw new NacreError(error.code, `failed to process ${JSON.stringify(shown)}: ${error.message}`, {
-      hint: error.hint,
-    });
+    throw error instanceof Problem ? failed(raw, error) : error;
   }
 }
+
+function failed(raw: string, { code, message, hint }: Problem, facts: Readonly<Record<string, unknown>> = {}) {
+  const shown = raw.length > 80 ? `${raw.slice(0, 79)}…` : raw;
+  return new NacreError(code, `failed to process ${JSON.stringify(shown)}: ${message}`, { hint, facts });
+}
+
+const CLOSE_QUOTE =
+  'close the quote; in COPY, ADD and VOLUME a path with blanks needs the JSON form: COPY ["a b", "/c"]';
 
 const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
 
@@ -78,6 +106,9 @@ class Expander {
   #at = 0;
   #depth = 0;
   #budget: number;
+  readonly #allowance: Allowance;
+  /** Where the last outermost variable begins. */
+  variable = 0;
 
   constructor(text: string, env: Lookup, escapeToken: EscapeToken, quotes: boolean) {
     this.#text = text;
@@ -85,6 +116,7 @@ class Expander {
     this.#escape = escapeToken;
     this.#quotes = quotes;
     this.#budget = text.length + MAX_GROWTH;
+    this.#allowance = env.allowance ?? newAllowance();
   }
 
   /** Expands up to `stop`, which is consumed, or to the end. */
@@ -132,10 +164,7 @@ class Expander {
     const end = this.#text.indexOf("'", start);
     if (end === -1) {
       this.#at = this.#text.length;
-      throw syntax(
-        "unexpected end of statement while looking for matching single-quote",
-        "close the quote; where words are split at blanks, a path with blanks needs the JSON form",
-      );
+      throw syntax("unexpected end of statement while looking for matching single-quote", CLOSE_QUOTE);
     }
     this.#at = end + 1;
     return this.#text.slice(start, end);
@@ -164,10 +193,7 @@ class Expander {
         this.#at++;
       }
     }
-    throw syntax(
-      "unexpected end of statement while looking for matching double-quote",
-      "close the quote; where words are split at blanks, a path with blanks needs the JSON form",
-    );
+    throw syntax("unexpected end of statement while looking for matching double-quote", CLOSE_QUOTE);
   }
 
   /** Only a quote, a dollar and the escape itself can be escaped within double quotes. */
@@ -183,6 +209,7 @@ class Expander {
   }
 
   #dollar(): string {
+    if (this.#depth === 0) this.variable = this.#at;
     this.#at++;
     if (this.#text[this.#at] !== "{") {
       const name = this.#name();
@@ -266,6 +293,7 @@ class Expander {
   #trim(name: string, operator: "#" | "%"): string {
     let pattern = this.#nested("}", true);
     const value = this.#value(name) ?? "";
+    this.#work(value, pattern);
     const longest = pattern.startsWith(operator);
     if (longest) pattern = pattern.slice(1);
     return matching(pattern, () =>
@@ -279,6 +307,7 @@ class Expander {
     const pattern = this.#nested("/", true);
     const replacement = this.#nested("}", true);
     const value = this.#value(name) ?? "";
+    this.#work(value, pattern);
     return matching(pattern, () => replaceMatches(value, pattern, replacement, all, this.#budget));
   }
 
@@ -309,9 +338,15 @@ class Expander {
     return sink.text();
   }
 
+  #work(value: string, pattern: string): void {
+    this.#allowance.work -= (value.length + 1) * (pattern.length + 1);
+    if (this.#allowance.work < 0) throw tooLong();
+  }
+
   #spend(text: string): string {
     this.#budget -= text.length;
-    if (this.#budget >= 0) return text;
+    this.#allowance.growth -= text.length;
+    if (this.#budget >= 0 && this.#allowance.growth >= 0) return text;
     throw tooLong();
   }
 }

@@ -22,8 +22,12 @@ export function missingBrace(): Problem {
   return syntax("syntax error: missing '}'", `close \${ with }`);
 }
 
-/** A modifier that Dockerfiles do not have. */
+/** A modifier that Dockerfiles do not have; a blank in its place means that a brace is missing before it. */
 export function unsupported(modifier: string): Problem {
+  if (/^[\s\p{Cc}]/u.test(modifier)) {
+    const shown = JSON.stringify(modifier).slice(1, -1);
+    return syntax(`unsupported modifier (${shown}) in substitution`, "close ${ with } behind the name");
+  }
   return syntax(
     `unsupported modifier (${modifier}) in substitution`,
     "use one of :- - :+ + :? ? # ## % %% / //, or let the shell of a RUN do it",

@@ -1,6 +1,5 @@
 /** From a statement to a typed instruction. */
-import { nearest } from "../support/suggest.js";
-import { type Instruction, KEYWORDS, type Keyword, type SourceWarning } from "./ast.js";
+import type { Instruction, Keyword, SourceWarning } from "./ast.js";
 import { parseCopy } from "./instructions/copy.js";
 import { parseFrom } from "./instructions/from.js";
 import { parseHealthcheck } from "./instructions/healthcheck.js";
@@ -16,6 +15,7 @@ import {
   parseWorkdir,
 } from "./instructions/single.js";
 import type { MissedHeredoc, Statement } from "./scan.js";
+import { unknownInstruction } from "./unknownInstruction.js";
 
 /** Where warnings go. */
 export type Warn = (warning: SourceWarning) => void;
@@ -52,26 +52,4 @@ export function parseInstruction(statement: Statement, warn: Warn, missed?: Miss
   const { keyword } = statement;
   if (!Object.hasOwn(PARSERS, keyword)) throw unknownInstruction(statement, missed);
   return PARSERS[keyword as Keyword](statement, warn);
-}
-
-function unknownInstruction({ source, joined, keywordSpan }: Statement, missed: MissedHeredoc | undefined): Error {
-  const { start, end } = keywordSpan;
-  const word = joined.text.slice(start, end);
-  const near = nearest(word, KEYWORDS);
-  const suggestion = near === undefined ? "" : ` (did you mean ${near}?)`;
-  return source.error(
-    `unknown instruction: ${shorten(word)}${suggestion}`,
-    joined.range(start, end),
-    hint(near, missed),
-  );
-}
-
-function hint(near: string | undefined, missed: MissedHeredoc | undefined): string {
-  if (missed) return `line ${missed.line} has << but opens no heredoc, because ${missed.reason}`;
-  if (near !== undefined) return `write ${near}, or end the line before with a backslash if this continues it`;
-  return "a line starts with one of the 18 keywords; end the line before with a backslash if this continues it";
-}
-
-function shorten(word: string): string {
-  return word.length > 80 ? `${word.slice(0, 79)}…` : word;
 }

@@ -52,8 +52,10 @@ export class LineReader {
 
   #check(origin: number, end: number): void {
     // A UTF-16 unit takes at most three bytes, so most lines need no counting.
-    if ((end - origin) * 3 <= MAX_LINE_BYTES) return;
-    if (encodeText(this.#source.text.slice(origin, end)).length <= MAX_LINE_BYTES) return;
+    const units = end - origin;
+    if (units * 3 <= MAX_LINE_BYTES) return;
+    // And at least one, so that only what may fit is counted.
+    if (units <= MAX_LINE_BYTES && encodeText(this.#source.text.slice(origin, end)).length <= MAX_LINE_BYTES) return;
     const range = { start: { line: this.#number, column: 0 }, end: { line: this.#number, column: end - origin } };
     throw this.#source.limit(
       `dockerfile line greater than max allowed size of ${MAX_LINE_BYTES}`,

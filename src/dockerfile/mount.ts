@@ -1,7 +1,8 @@
 /** The values of `RUN --mount=`: typed mounts (BuildKit: parseMount, validateMount). Paths are not resolved here. */
-import { NacreError } from "../support/errors.js";
+import { isNacreError, NacreError } from "../support/errors.js";
 import { nearest } from "../support/suggest.js";
 import { parseCsv } from "./csv.js";
+import { fieldKey } from "./mountPlace.js";
 
 /** What every mount has. */
 interface MountBase {
@@ -93,23 +94,38 @@ interface Draft {
  * @throws NacreError DOCKERFILE_SYNTAX without a place
  */
 export function checkMountSyntax(value: string): void {
-  checkFrom(mountFrom(value) ?? "");
+  const from = mountFrom(value) ?? "";
+  inField("from", () => checkFrom(from));
 }
 
 /**
  * Reads the value of one `--mount` flag. Fields are taken from left to right: `size` and `required` are checked against
  * the type read so far, so `type` must come before them.
  * @param expand expands variables in a value; `from` is never expanded
- * @throws NacreError DOCKERFILE_SYNTAX without a place, and what `expand` throws
+ * @throws NacreError DOCKERFILE_SYNTAX without a place (see mountPlace.ts), and what `expand` throws
  */
 export function parseMount(value: string, expand: (value: string) => string = (text) => text): Mount {
   const draft: Draft = { type: "bind" };
   for (const field of parseCsv(value)) {
-    const equals = field.indexOf("=");
-    if (equals === -1) readBareKey(draft, field.toLowerCase(), field);
-    else readPair(draft, field.slice(0, equals).toLowerCase(), field.slice(equals + 1), field, expand);
+    inField(fieldKey(field), () => readField(draft, field, expand));
   }
   return finish(draft);
+}
+
+/** Notes the field in which something fails. */
+function inField(key: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!isNacreError(error) || error.place) throw error;
+    throw new NacreError(error.code, error.message, { hint: error.hint, facts: { ...error.facts, key } });
+  }
+}
+
+function readField(draft: Draft, field: string, expand: (value: string) => string): void {
+  const equals = field.indexOf("=");
+  if (equals === -1) readBareKey(draft, field.toLowerCase(), field);
+  else readPair(draft, fieldKey(field), field.slice(equals + 1), field, expand);
 }
 
 /**
@@ -137,11 +153,15 @@ function readBareKey(draft: Draft, key: string, field: string): void {
   if (key === "ro" || key === "readonly") draft.readOnly = true;
   else if (key === "rw" || key === "readwrite") draft.readOnly = false;
   else if (key === "required") draft.required = forTypes(draft, key, ["secret", "ssh"], true);
-  else
-    throw problem(
-      `invalid field '${field}' must be a key=value pair`,
-      `write ${field === "" ? "key" : field}=value, or remove it`,
-    );
+  else throw problem(`invalid field '${field}' must be a key=value pair`, bareKeyHint(key, field));
+}
+
+function bareKeyHint(key: string, field: string): string {
+  if (field === "") return "two commas stand side by side, or one at the end; a blank behind a comma ends the flag";
+  if (TYPES.some((type) => type === key)) return `write type=${key}`;
+  const near = nearest(key, KEYS);
+  if (near !== undefined && !KEYS.includes(key)) return `did you mean ${near}?`;
+  return `write ${field}=VALUE, or remove it`;
 }
 
 function readPair(draft: Draft, key: string, raw: string, field: string, expand: (value: string) => string): void {
@@ -285,29 +305,37 @@ function checkCombination(draft: Draft): void {
   const { type, target } = draft;
   if (type === "bind" || type === "tmpfs") checkNoOwner(draft);
   if (type === "secret") checkSecret(draft);
-  if (type === "ssh" && draft.source) throw problem("ssh does not support source", "name the agent or key with id=");
+  if (type === "ssh" && draft.source) {
+    throw problem("ssh does not support source", "name the agent or key with id=", "source");
+  }
   if (draft.sharing !== undefined && type !== "cache") {
-    throw problem(`invalid cache sharing set for ${type} mount`, "sharing belongs to type=cache");
+    throw problem(`invalid cache sharing set for ${type} mount`, "sharing belongs to type=cache", "sharing");
   }
   if (target !== undefined && target !== "" && cleanPath(target) === "/") {
-    throw problem(`invalid mount target ${JSON.stringify(target)}`, "mount below the root, for example target=/cache");
+    const hint = "mount below the root, for example target=/cache";
+    throw problem(`invalid mount target ${JSON.stringify(target)}`, hint, "target");
   }
 }
 
 function checkNoOwner(draft: Draft): void {
   for (const key of ["mode", "uid", "gid"] as const) {
     if (draft[key] === undefined) continue;
-    throw problem(`${key} not allowed for "${draft.type}" type mounts`, `${key} belongs to type=cache, secret and ssh`);
+    const hint = `${key} belongs to type=cache, secret and ssh`;
+    throw problem(`${key} not allowed for "${draft.type}" type mounts`, hint, key);
   }
 }
 
 function checkSecret({ from, sharing, source, target, id }: Draft): void {
-  if (from) throw problem("secret mount should not have a from", "a secret comes from --secret of the command line");
-  if (sharing !== undefined) throw problem("secret mount should not define sharing", "sharing belongs to type=cache");
+  if (from) {
+    throw problem("secret mount should not have a from", "a secret comes from --secret of the command line", "from");
+  }
+  if (sharing !== undefined) {
+    throw problem("secret mount should not define sharing", "sharing belongs to type=cache", "sharing");
+  }
   if (!source && !target && !id) {
     throw problem("invalid secret mount. one of source, target required", "name the secret: type=secret,id=NAME");
   }
-  if (source && id) throw problem("both source and id can't be set", "keep id and remove source");
+  if (source && id) throw problem("both source and id can't be set", "keep id and remove source", "source");
 }
 
 function baseName(path: string): string {
@@ -328,6 +356,7 @@ function cleanPath(path: string): string {
   return (rooted ? "/" : "") + out.join("/") || ".";
 }
 
-function problem(message: string, hint: string): NacreError {
-  return new NacreError("DOCKERFILE_SYNTAX", message, { hint });
+/** @param key the field at fault, where it is not the one that is being read */
+function problem(message: string, hint: string, key?: string): NacreError {
+  return new NacreError("DOCKERFILE_SYNTAX", message, { hint, ...(key === undefined ? {} : { facts: { key } }) });
 }

@@ -1,5 +1,6 @@
 /** The arguments of EXPOSE, after expansion. */
 import { NacreError } from "../support/errors.js";
+import { nearest } from "../support/suggest.js";
 
 const PROTOCOLS: readonly string[] = ["tcp", "udp", "sctp"];
 const MAX_PORT = 65_535;
@@ -17,10 +18,10 @@ export function parsePorts(word: string): string[] {
   const range = slash === -1 ? container : container.slice(0, slash);
   const protocol = slash === -1 ? "tcp" : container.slice(slash + 1).toLowerCase() || "tcp";
   if (range === "") throw problem(`invalid port: ${JSON.stringify(word)}: no port specified`);
-  if (!PROTOCOLS.includes(protocol)) throw problem(`invalid port: ${JSON.stringify(word)}: invalid proto: ${protocol}`);
+  if (!PROTOCOLS.includes(protocol)) throw unknownProtocol(word, protocol);
   checkAddress(address);
   const ports = portRange(range);
-  if (!ports) throw problem(`invalid containerPort: ${range}`);
+  if (!ports) throw problem(`invalid containerPort: ${range}`, rangeHint(range));
   checkHost(host, range, ports);
   return Array.from({ length: ports.last - ports.first + 1 }, (_, i) => `${ports.first + i}/${protocol}`);
 }
@@ -51,7 +52,8 @@ function isAddress(text: string): boolean {
 function checkHost(host: string, range: string, ports: { first: number; last: number }): void {
   if (host === "") return;
   const hosts = portRange(host);
-  if (!hosts) throw problem(`invalid hostPort: ${host}`);
+  if (!hosts)
+    throw problem(`invalid hostPort: ${host}`, "EXPOSE ignores the port of the host; name the container's only");
   // A range of host ports may serve a single port: one of them would be chosen.
   if (hosts.last - hosts.first === ports.last - ports.first || ports.first === ports.last) return;
   throw problem(`invalid ranges specified for container and host Ports: ${range} and ${host}`);
@@ -65,6 +67,20 @@ function portRange(text: string): { first: number; last: number } | undefined {
   return first <= last && last <= MAX_PORT ? { first, last } : undefined;
 }
 
-function problem(message: string): NacreError {
-  return new NacreError("DOCKERFILE_SYNTAX", message, { hint: HINT });
+function unknownProtocol(word: string, protocol: string): NacreError {
+  const near = nearest(protocol, PROTOCOLS);
+  const suggestion = near === undefined ? "" : ` (did you mean ${near}?)`;
+  const message = `invalid port: ${JSON.stringify(word)}: invalid proto: ${protocol}${suggestion}`;
+  return problem(message, `the protocols are ${PROTOCOLS.join(", ")}`);
+}
+
+function rangeHint(range: string): string {
+  const [, first, last] = /^(\d+)(?:-(\d+))?$/.exec(range) ?? [];
+  if (first === undefined) return HINT;
+  if (Number(last ?? first) > MAX_PORT || Number(first) > MAX_PORT) return `ports go up to ${MAX_PORT}`;
+  return "write the smaller port of a range first";
+}
+
+function problem(message: string, hint = HINT): NacreError {
+  return new NacreError("DOCKERFILE_SYNTAX", message, { hint });
 }

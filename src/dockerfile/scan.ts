@@ -10,7 +10,7 @@ import { type FoundOpener, findOpeners } from "./heredocWords.js";
 import { JoinedLine, type Piece } from "./joined.js";
 import { LineReader, type PhysicalLine } from "./lines.js";
 import type { SourceText } from "./sourceText.js";
-import { acceptsHeredocs, splitStatement } from "./split.js";
+import { acceptsHeredocs, HEREDOC_KEYWORDS, splitStatement } from "./split.js";
 
 /** An instruction before its arguments are looked at. */
 export interface Statement {
@@ -55,9 +55,9 @@ export interface ScanOptions {
 /** A comment line, for highlighting. */
 export type CommentListener = (line: PhysicalLine) => void;
 
-/** Many times what any real Dockerfile has; beyond it memory would suffer. */
-export const MAX_INSTRUCTIONS = 50_000;
-/** Length of all instructions together, comments and heredoc bodies not counted. */
+/** Many times what any real Dockerfile has; beyond it time and memory would suffer. */
+export const MAX_INSTRUCTIONS = 10_000;
+/** Length of all instructions together, line ends counted; comments and heredoc bodies are not. */
 export const MAX_INSTRUCTION_TEXT = 2 * 1024 * 1024;
 
 /** Hands out the instructions of a text one by one. */
@@ -152,7 +152,6 @@ export class Scanner {
     this.missedHeredoc = this.#missed;
     this.#missed = undefined;
     const { joined, last } = this.#join(first, start);
-    this.#length += joined.text.length;
     const split = splitStatement(joined.text, this.#escape);
     const wanted = this.#openers(joined, split, first.number);
     const heredocs: Heredoc[] = [];
@@ -170,10 +169,10 @@ export class Scanner {
     return { source: this.#source, escape: this.#escape, joined, ...split, comments, heredocs, range };
   }
 
-  /** Refuses what no Dockerfile needs, before memory suffers. `length`: of the instruction so far. */
-  #checkLimits(length: number, line: PhysicalLine): void {
+  /** Refuses what no Dockerfile needs, before memory suffers. */
+  #checkLimits(line: PhysicalLine): void {
     const many = this.#instructions > MAX_INSTRUCTIONS;
-    if (this.#tolerant || (!many && this.#length + length <= MAX_INSTRUCTION_TEXT)) return;
+    if (this.#tolerant || (!many && this.#length <= MAX_INSTRUCTION_TEXT)) return;
     const message = many
       ? `more than ${MAX_INSTRUCTIONS} instructions in one Dockerfile`
       : `the instructions are longer than ${MAX_INSTRUCTION_TEXT} characters together`;
@@ -189,12 +188,17 @@ export class Scanner {
     let length = 0;
     let last = first;
     let blank: PhysicalLine | undefined;
+    let read = first;
     const add = (line: PhysicalLine, from: number): boolean => {
       const to = this.#continuation(from, line.end);
+      const end = to ?? line.end;
+      // Nothing stands before a piece at the same place, so it is found no more.
+      if (pieces.at(-1)?.at === length) pieces.pop();
       pieces.push({ at: length, line: line.number, column: from - line.origin });
-      parts.push(this.#source.text.slice(from, to ?? line.end));
-      length += (to ?? line.end) - from;
-      this.#checkLimits(length, line);
+      if (end > from) parts.push(this.#source.text.slice(from, end));
+      length += end - from;
+      this.#length += end - from + 1;
+      this.#checkLimits(line);
       last = line;
       return to !== undefined;
     };
@@ -202,13 +206,16 @@ export class Scanner {
     while (continues) {
       const line = this.#lines.next();
       if (!line) break;
+      read = line;
       const content = skipSpace(this.#source.text, line.start, line.end);
       if (content === line.end) blank ??= line;
       else if (this.#source.text[content] === "#") this.onComment(line);
       else continues = add(line, line.start);
     }
     if (blank) {
-      this.warnings.push({ rule: "NoEmptyContinuation", message: "Empty continuation line", range: lineRange(blank) });
+      // BuildKit names the last line that it read.
+      const [range, focus] = [lineRange(read), lineRange(blank)];
+      this.warnings.push({ rule: "NoEmptyContinuation", message: "Empty continuation line", range, focus });
     }
     return { joined: new JoinedLine(parts.join(""), pieces, this.#source.standIn?.range), last };
   }
@@ -227,9 +234,14 @@ export class Scanner {
   }
 
   #openers(joined: JoinedLine, split: ReturnType<typeof splitStatement>, line: number): readonly FoundOpener[] {
-    if (!joined.text.includes("<<") || !acceptsHeredocs(joined.text, split, this.#escape)) return [];
+    if (!joined.text.includes("<<")) return [];
+    if (!acceptsHeredocs(joined.text, split, this.#escape)) {
+      if (HEREDOC_KEYWORDS.has(split.keyword)) this.#missed = { line, reason: "the JSON form has none" };
+      return [];
+    }
     const { openers, failure } = findOpeners(joined.text);
-    if (failure !== undefined) this.#missed = { line, reason: failure };
+    const reason = failure ?? (openers.length === 0 ? whyNoOpener(joined.text) : undefined);
+    if (reason !== undefined) this.#missed = { line, reason };
     return openers;
   }
 
@@ -239,6 +251,7 @@ export class Scanner {
     let end = text.length;
     let lastOfBody: PhysicalLine | undefined;
     let closing: PhysicalLine | undefined;
+    let alike: number | undefined;
     for (let line = this.#lines.next(); line; line = this.#lines.next()) {
       const content = opener.chomp ? skipTabs(text, line.start, line.end) : line.start;
       bodyStart ??= line;
@@ -248,8 +261,11 @@ export class Scanner {
         break;
       }
       lastOfBody = line;
+      if (line.end - line.start < MAX_CLOSING && text.slice(line.start, line.end).trim() === opener.name) {
+        alike ??= line.number;
+      }
     }
-    if (!closing && !this.#tolerant) throw this.#unterminated(opener, joined);
+    if (!closing && !this.#tolerant) throw this.#unterminated(opener, joined, alike);
     const raw = bodyStart ? text.slice(bodyStart.start, end) : "";
     const { span, name, ...how } = opener;
     const body = opener.chomp ? chompTabs(raw) : raw;
@@ -272,13 +288,31 @@ export class Scanner {
     return last ? { start, end: { line: last.number, column: last.end - last.origin } } : { start, end: start };
   }
 
-  #unterminated(opener: FoundOpener, joined: JoinedLine): Error {
-    return this.#source.error(
-      "unterminated heredoc",
-      joined.range(opener.span.start, opener.span.end),
-      `end the text with a line that holds only ${opener.name}${/[|>;&)]/.test(opener.name) ? ", or put a blank before the sign that became part of the name" : ""}`,
-    );
+  #unterminated(opener: FoundOpener, joined: JoinedLine, alike: number | undefined): Error {
+    const range = joined.range(opener.span.start, opener.span.end);
+    return this.#source.error("unterminated heredoc", range, closingHint(opener, alike));
   }
+}
+
+/** Lines longer than this are not looked at as closing lines with blanks around the name. */
+const MAX_CLOSING = 200;
+
+/** @param alike number of a line that would have closed it, were it not for blanks */
+function closingHint({ name, chomp }: FoundOpener, alike: number | undefined): string {
+  if (alike !== undefined) {
+    const allowed = chomp ? "only tabs may stand before it" : `tabs before it are allowed with <<-${name}`;
+    return `line ${alike} has blanks around ${name}; it must stand alone (${allowed})`;
+  }
+  if (name.endsWith("))"))
+    return "<< opens a heredoc even within $((…)); put the arithmetic into a script or a heredoc";
+  const sign = /[|>;&)]/.test(name) ? ", or put a blank before the sign that became part of the name" : "";
+  return `end the text with a line that holds only ${name}${sign}`;
+}
+
+/** Why a line with `<<` opens nothing; undefined where nobody would take it for an opener. */
+function whyNoOpener(text: string): string | undefined {
+  if (/<<<\S/.test(text)) return "<<< is for the words of a shell, not for lines below";
+  return /[^\s\d"'<]<<-?["']?\w/.test(text) ? "a blank is missing before the <<" : undefined;
 }
 
 /** Removes the leading tabs of every line (`<<-`). */

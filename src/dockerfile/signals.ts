@@ -41,6 +41,6 @@ export function checkSignal(text: string): void {
   const near = nearest(name, NAMES, Math.min(3, name.length - 1));
   const suggestion = near === undefined ? "" : ` (did you mean SIG${near}?)`;
   throw new NacreError("DOCKERFILE_SYNTAX", `invalid signal: ${text}${suggestion}`, {
-    hint: "write a name such as SIGTERM, or a positive number",
+    hint: `${text === "" ? "the argument expands to nothing; " : ""}write a name such as SIGTERM, or a positive number`,
   });
 }

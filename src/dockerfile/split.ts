@@ -63,7 +63,8 @@ function flagWord(text: string, start: number, end: number, escapeToken: EscapeT
   return { text: parts.join(""), span: { start, end: Math.min(at, end) } };
 }
 
-const HEREDOC_KEYWORDS = new Set(["RUN", "COPY", "ADD"]);
+/** Instructions whose shell or word form may have here-documents. */
+export const HEREDOC_KEYWORDS: ReadonlySet<string> = new Set(["RUN", "COPY", "ADD"]);
 
 /** True for RUN, COPY and ADD, and ONBUILD of these, unless in JSON form. */
 export function acceptsHeredocs(text: string, split: SplitStatement, escapeToken: EscapeToken): boolean {

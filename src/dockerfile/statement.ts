@@ -25,9 +25,18 @@ export interface Flags {
   get(name: string): Flag | undefined;
 }
 
-/** The flags as data, unchecked. */
+/** Far more than any instruction has. */
+export const MAX_FLAGS = 1000;
+
+/** The flags as data, unchecked. @throws NacreError LIMIT_EXCEEDED for more than {@link MAX_FLAGS} */
 export function rawFlags(statement: Statement): Flag[] {
-  return statement.flags.map((flag) => readFlag(statement, flag));
+  const { flags, source, joined, keyword } = statement;
+  const extra = flags[MAX_FLAGS];
+  if (extra) {
+    const range = joined.range(extra.span.start, extra.span.end);
+    throw source.limit(`more than ${MAX_FLAGS} flags`, range, `spread them over several ${keyword} instructions`);
+  }
+  return flags.map((flag) => readFlag(statement, flag));
 }
 
 function readFlag({ joined }: Statement, { text, span }: FlagText): Flag {
@@ -84,15 +93,39 @@ function checkFlag(statement: Statement, flag: Flag, table: FlagTable, again: bo
   }
 }
 
-function unknownFlag({ source, keyword }: Statement, { name, range }: Flag, table: FlagTable): NacreError {
-  const names = Object.keys(table);
-  const near = nearest(name, names);
-  const known = names.map((other) => `--${other}`).join(", ");
-  return source.error(
-    `unknown flag: --${name}${near === undefined ? "" : ` (did you mean ${near}?)`}`,
-    range,
-    names.length === 0 ? `${keyword} has no flags` : `${keyword} has ${known}`,
+/** Flags that one instruction has and others are given by mistake. */
+const OWNERS: Readonly<Record<string, string>> = {
+  from: "COPY",
+  parents: "COPY",
+  checksum: "ADD",
+  unpack: "ADD",
+  "keep-git-dir": "ADD",
+  mount: "RUN",
+  network: "RUN",
+  security: "RUN",
+  platform: "FROM",
+};
+
+function unknownFlag(statement: Statement, flag: Flag, table: FlagTable): NacreError {
+  const near = nearest(flag.name, Object.keys(table));
+  const suggestion = near === undefined ? "" : ` (did you mean ${near}?)`;
+  return statement.source.error(
+    `unknown flag: --${flag.name}${suggestion}`,
+    flag.range,
+    flagHint(statement, flag, table),
   );
+}
+
+function flagHint(statement: Statement, { name, value }: Flag, table: FlagTable): string {
+  const { keyword } = statement;
+  const known = Object.keys(table).map((other) => `--${other}`);
+  const owner = Object.hasOwn(OWNERS, name) ? OWNERS[name] : undefined;
+  if (owner !== undefined)
+    return `--${name} is a flag of ${owner}${known.length > 0 ? `; ${keyword} has ${known.join(", ")}` : ""}`;
+  if (known.length > 0) return `${keyword} has ${known.join(", ")}`;
+  if (keyword !== "CMD" && keyword !== "ENTRYPOINT") return `${keyword} has no flags`;
+  const argument = JSON.stringify(value === undefined ? `--${name}` : `--${name}=${value}`);
+  return `${keyword} has no flags; what is meant for the program needs the JSON form: ${keyword} [${argument}]`;
 }
 
 /** No flags at all. */

@@ -45,8 +45,12 @@ const MAX_SLICES = 3000;
 /** and about so much text: it is quadratic in places, and a hostile file shall not cost more than a second or two. */
 const MAX_SLICED = 256 * 1024;
 
-/** The tokens of a whole file. Never throws. */
+/** Longer files have no tokens: nobody reads them in colour, and there could be millions. */
+const MAX_TEXT = 2 * 1024 * 1024;
+
+/** The tokens of a whole file; none for one over 2 Mi characters. Never throws. */
 export function highlight(text: string): Token[] {
+  if (text.length > MAX_TEXT) return [];
   const canvas = new Canvas(text);
   const scanner = new Scanner(new SourceText("", text), { escape: "\\", directives: true, tolerant: true });
   scanner.onComment = (line) => canvas.paint("comment", line.start, line.end);

@@ -76,6 +76,22 @@ export function isLearning(tree: FileTree): tree is LearningTree {
   return "learn" in tree && "hasDigest" in tree && "prepareAttributes" in tree;
 }
 
+const NOWHERE: TreeNode = { name: "", parent: undefined, type: "dir", mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 0 };
+
+/** A tree without files. */
+export const emptyTree: FileTree = {
+  root: NOWHERE,
+  children: () => [],
+  child: () => undefined,
+  prepare: async () => {},
+  digest: () => missing(),
+  open: () => missing(),
+};
+
+function missing(): never {
+  throw new NacreError("INTERNAL", "an empty tree has no files");
+}
+
 /** Most symlinks that one path may lead through (Linux: ELOOP after 40; BuildKit's scoped walk: 255). */
 export const MAX_LINKS = 255;
 

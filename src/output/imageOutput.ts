@@ -8,8 +8,8 @@ import { OpenLayers } from "../image/layers.js";
 import { codecVersion } from "../layer/codecs.js";
 import { digestOfHex } from "../oci/digest.js";
 import { type Descriptor, MAX_MANIFEST_BYTES, type Manifest } from "../oci/documents.js";
-import { encodeConfig, encodeManifest } from "../oci/encode.js";
-import { OCI_CONFIG, OCI_MANIFEST } from "../oci/mediaTypes.js";
+import { encodeConfig, encodeIndex, encodeManifest } from "../oci/encode.js";
+import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from "../oci/mediaTypes.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
@@ -22,6 +22,7 @@ import { rewriteTimestamps } from "./rewriteTimestamps.js";
  * @throws NacreError OUTPUT, DISK_FULL, USAGE, CONTENT_INVALID, CANCELLED
  */
 export async function writeImageOutput(output: ImageOutput, image: Image, env: OutputEnv): Promise<ExportedDigests> {
+  if (env.index && output.type === "docker") throw noIndexInDockerArchive();
   const names = (output.names ?? env.names).map((name) => formatReference(parseReference(name)));
   const opened = new OpenLayers(env.store);
   try {
@@ -29,13 +30,17 @@ export async function writeImageOutput(output: ImageOutput, image: Image, env: O
     const exported: ExportedLayer[] = [];
     for (const layer of layers) exported.push(await exportLayer(layer, output.compression, opened, env));
     const documents = makeDocuments(output, image, layers, exported, env);
-    const descriptor = { ...documents.manifest.descriptor, ...platformOf(image) };
+    const single = { ...documents.manifest.descriptor, ...platformOf(image) };
+    const index = env.index ? indexOf(single) : undefined;
+    const descriptor = index?.descriptor ?? single;
     const parts = {
       config: documents.config.descriptor.digest,
       layers: exported.map((layer) => layer.descriptor.digest),
     };
-    const listed = { descriptor, names, created: env.created, parts };
-    const small = [documents.manifest, documents.config].map(({ descriptor: of, bytes }) => blobOf(of, bytes));
+    const listed = { descriptor, names, created: env.created, ...(index ? {} : { parts }) };
+    const small = [documents.manifest, documents.config, ...(index ? [index] : [])].map(({ descriptor: of, bytes }) =>
+      blobOf(of, bytes),
+    );
     await writeBlobs(output, [listed], [...small, ...exported.map(({ blob }) => blob)], env);
     const codecs = new Set(exported.flatMap(({ codec }) => (codec ? [codecVersion(codec)] : [])));
     return { descriptor, configDigest: parts.config, names, codecs: [...codecs] };
@@ -118,6 +123,19 @@ function configBytes(image: Image, layers: readonly ImageLayer[]): Buffer {
   if (layers.every(({ diffId }, i) => diffId === image.layers[i]?.diffId)) return image.configBytes;
   const rootfs = { ...image.config.rootfs, diff_ids: layers.map(({ diffId }) => diffId) };
   return encodeConfig({ ...image.config, rootfs });
+}
+
+/** An image index of one manifest. */
+function indexOf(manifest: Descriptor): Encoded {
+  const { mediaType, digest, size, platform } = manifest;
+  const manifests = [{ mediaType, digest, size, ...(platform ? { platform } : {}) }];
+  return encoded(OCI_INDEX, encodeIndex({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
+}
+
+function noIndexInDockerArchive(): NacreError {
+  return new NacreError("OUTPUT", "docker exporter does not currently support exporting manifest lists", {
+    hint: "leave BUILDKIT_MULTI_PLATFORM out, or write an OCI archive: -o type=oci,dest=FILE",
+  });
 }
 
 function encoded(mediaType: string, bytes: Buffer): Encoded {

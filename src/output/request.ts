@@ -47,6 +47,8 @@ export interface OutputEnv {
   readonly created: string;
   /** SOURCE_DATE_EPOCH in seconds, if it is set. */
   readonly epoch?: number | undefined;
+  /** Image outputs hold an image index with the one manifest, not the manifest alone (BUILDKIT_MULTI_PLATFORM). */
+  readonly index?: boolean | undefined;
   /** Layers that this build made, not its base: the ones that `rewriteTimestamp` may change. */
   readonly newLayers: ReadonlySet<DiffId>;
   /** Layers are compressed in this many threads. */
@@ -65,7 +67,7 @@ export interface OutputResult {
 
 /** What identifies an exported image. */
 export interface ExportedDigests {
-  /** Points at the manifest in the output; has the platform. */
+  /** Points at the manifest in the output and has the platform; or at the image index around it. */
   readonly descriptor: Descriptor;
   readonly configDigest: Digest;
   /** Full names in the output. */

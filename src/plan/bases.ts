@@ -7,6 +7,7 @@ import { formatReference, parseReference } from "../oci/reference.js";
 import { isNacreError } from "../support/errors.js";
 import type { SourceRange } from "../support/source.js";
 import { nearest } from "../support/suggest.js";
+import { isMultiPlatform } from "./builderArguments.js";
 import type { FileState, KnownBase, PlannedBase, PlanRequest, WantedBase } from "./graph.js";
 import type { Notes } from "./notes.js";
 
@@ -34,11 +35,13 @@ export interface BaseAnswer {
 export class BaseTable {
   readonly #answers: ReadonlyMap<string, KnownBase>;
   readonly #notes: Notes;
+  readonly #showPlatforms: boolean;
   readonly #wanted = new Map<string, WantedBase>();
   readonly #used = new Map<string, PlannedBase>();
 
   constructor(request: PlanRequest, notes: Notes) {
     this.#answers = request.bases;
+    this.#showPlatforms = isMultiPlatform(request.buildArgs);
     this.#notes = notes;
   }
 
@@ -72,6 +75,7 @@ export class BaseTable {
           explicitPlatform: question.explicitPlatform,
           place,
           ...(context === undefined ? {} : { context }),
+          ...(this.#showPlatforms ? { shownPlatform: formatPlatform(platform) } : {}),
           ...(hint ? { hint } : {}),
         });
       }

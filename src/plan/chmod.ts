@@ -23,7 +23,7 @@ export interface ModeChange {
 }
 
 /**
- * Reads a value of `--chmod`. Symbolic clauses work on each entry's own mode, with umask 0 (POSIX chmod).
+ * Reads a value of `--chmod`. Symbolic clauses work on each entry's own mode, with umask 0 (setmode(3)).
  * @throws NacreError PLAN_INVALID if {@link isChmod} does not hold
  */
 export function parseChmod(value: string): ModeChange {
@@ -35,13 +35,16 @@ export function parseChmod(value: string): ModeChange {
   const clauses = value.split(",").map(parseClause);
   return {
     octal: undefined,
-    apply: (mode, isDirectory) => clauses.reduce((now, clause) => clause(now, isDirectory), mode),
+    apply: (mode, isDirectory) => clauses.reduce((now, clause) => clause(now, mode, isDirectory), mode),
   };
 }
 
-type Clause = (mode: number, isDirectory: boolean) => number;
+/** Gives the mode after a clause from the mode before it; `first` is the entry's own mode, before all clauses. */
+type Clause = (mode: number, first: number, isDirectory: boolean) => number;
 
-const WHO: Readonly<Record<string, number>> = { u: 0o4700, g: 0o2070, o: 0o1007, a: 0o7777 };
+// As in setmode(3), which BuildKit's parser follows: nothing but `-t` takes the sticky bit away.
+const WHO: Readonly<Record<string, number>> = { u: 0o4700, g: 0o2070, o: 0o0007, a: 0o6777 };
+const STICKY = 0o1000;
 
 function parseClause(clause: string): Clause {
   const [, whose = "", changes = ""] = /^([ugoa]*)(.*)$/.exec(clause) ?? [];
@@ -50,29 +53,30 @@ function parseClause(clause: string): Clause {
     operator,
     what,
   }));
-  return (mode, isDirectory) =>
-    actions.reduce((now, { operator, what }) => act(now, who, operator, what, isDirectory), mode);
+  return (mode, first, isDirectory) =>
+    actions.reduce((now, { operator, what }) => {
+      const copied = /^[ugo]$/.test(what);
+      const bits = copied ? bitsOfClass(now, what) & who : bitsOfLetters(first, what, isDirectory) & who;
+      const sticky = !copied && what.includes("t") && who !== WHO.o ? STICKY : 0;
+      if (operator === "+") return now | bits | sticky;
+      if (operator === "-") return now & ~(bits | sticky);
+      return (now & ~(copied ? who & 0o777 : who)) | bits | sticky;
+    }, mode);
 }
 
-function act(mode: number, who: number, operator: string, what: string, isDirectory: boolean): number {
-  const bits = bitsOf(mode, what, isDirectory) & who;
-  if (operator === "+") return mode | bits;
-  if (operator === "-") return mode & ~bits;
-  return (mode & ~who) | bits;
+/** What one class of users may, given to all. */
+function bitsOfClass(mode: number, which: string): number {
+  return ((mode >> { u: 6, g: 3, o: 0 }[which as "u" | "g" | "o"]) & 7) * 0o111;
 }
 
-function bitsOf(mode: number, what: string, isDirectory: boolean): number {
-  if (/^[ugo]$/.test(what)) {
-    const own = (mode >> { u: 6, g: 3, o: 0 }[what as "u" | "g" | "o"]) & 7;
-    return own * 0o111;
-  }
+/** The bits of permission letters but `t`. X asks the mode that the entry had at first. */
+function bitsOfLetters(first: number, what: string, isDirectory: boolean): number {
   let bits = 0;
   for (const c of what) {
     if (c === "r") bits |= 0o444;
     else if (c === "w") bits |= 0o222;
-    else if (c === "x" || (c === "X" && (isDirectory || (mode & 0o111) !== 0))) bits |= 0o111;
+    else if (c === "x" || (c === "X" && (isDirectory || (first & 0o111) !== 0))) bits |= 0o111;
     else if (c === "s") bits |= 0o6000;
-    else if (c === "t") bits |= 0o1000;
   }
   return bits;
 }

@@ -12,10 +12,12 @@ import type {
   UserInstruction,
   VolumeInstruction,
 } from "../dockerfile/ast.js";
+import { writtenKeyword } from "../dockerfile/lint/keywords.js";
+import { soundsSecret } from "../dockerfile/lint/secretNames.js";
 import { hasHostPart, parsePorts } from "../dockerfile/ports.js";
 import { checkSignal } from "../dockerfile/signals.js";
 import type { Healthcheck } from "../oci/documents.js";
-import { withVariable } from "./environment.js";
+import { withVariables } from "./environment.js";
 import { argLine, commandLine, healthcheckLine, listLine, pairsLine } from "./history.js";
 import type { StageInstruction } from "./onbuild.js";
 import { argValue, type Expander, entersEnvironment } from "./scope.js";
@@ -35,10 +37,10 @@ export function applyMetadata(state: StageState, instruction: MetadataInstructio
       applyArg(state, instruction, planning);
       break;
     case "ENV":
-      applyEnv(state, instruction, expand);
+      applyEnv(state, instruction, expand, planning);
       break;
     case "LABEL":
-      applyLabel(state, instruction, expand);
+      applyLabel(state, instruction, expand, planning);
       break;
     case "CMD":
       applyCmd(state, instruction, planning);
@@ -63,7 +65,7 @@ export function applyMetadata(state: StageState, instruction: MetadataInstructio
       applyStopSignal(state, instruction, expand, planning);
       break;
     case "HEALTHCHECK":
-      applyHealthcheck(state, instruction);
+      applyHealthcheck(state, instruction, planning);
       break;
     case "ONBUILD":
       state.config = { ...state.config, OnBuild: [...(state.config.OnBuild ?? []), instruction.trigger] };
@@ -78,6 +80,7 @@ export function applyMetadata(state: StageState, instruction: MetadataInstructio
 /** Each name of the line is set before the next one is expanded, unlike ENV's. */
 function applyArg(state: StageState, instruction: ArgInstruction, planning: Planning): void {
   const values = instruction.args.map((arg) => {
+    noteSecret(arg.name, instruction, planning);
     const expand = stageExpander(state, instruction, planning);
     const value = argValue(arg, planning.request.buildArgs, planning.globals, expand);
     if (value !== undefined && entersEnvironment(arg.name)) state.env.set(arg.name, value);
@@ -88,17 +91,20 @@ function applyArg(state: StageState, instruction: ArgInstruction, planning: Plan
 }
 
 /** The whole line is expanded with the environment as it was before. */
-function applyEnv(state: StageState, instruction: EnvInstruction, expand: Expander): void {
+function applyEnv(state: StageState, instruction: EnvInstruction, expand: Expander, planning: Planning): void {
   const pairs = expandPairs(instruction, expand);
+  noteLegacy(instruction, planning);
   for (const [name, value] of pairs) {
+    noteSecret(name, instruction, planning);
     state.env.set(name, value);
-    state.config = { ...state.config, Env: withVariable(state.config.Env ?? [], name, value) };
   }
+  state.config = { ...state.config, Env: withVariables(state.config.Env ?? [], pairs) };
   record(state, pairsLine("ENV", pairs));
 }
 
-function applyLabel(state: StageState, instruction: LabelInstruction, expand: Expander): void {
+function applyLabel(state: StageState, instruction: LabelInstruction, expand: Expander, planning: Planning): void {
   const pairs = expandPairs(instruction, expand);
+  noteLegacy(instruction, planning);
   state.config = { ...state.config, Labels: { ...state.config.Labels, ...Object.fromEntries(pairs) } };
   record(state, pairsLine("LABEL", pairs));
 }
@@ -108,6 +114,35 @@ function expandPairs(
   expand: Expander,
 ): readonly (readonly [string, string])[] {
   return pairs.map(({ key, value }) => [expandOne(expand, key), expandOne(expand, value)] as const);
+}
+
+function noteLegacy(instruction: EnvInstruction | LabelInstruction, { notes }: Planning): void {
+  if (!instruction.legacy) return;
+  const keyword = writtenKeyword(instruction);
+  const message = `"${keyword} key=value" should be used instead of legacy "${keyword} key value" format`;
+  notes.warn("LegacyKeyValueFormat", message, instruction.range);
+}
+
+function noteSecret(name: string, instruction: ArgInstruction | EnvInstruction, { notes }: Planning): void {
+  if (!soundsSecret(name)) return;
+  const message = `Do not use ARG or ENV instructions for sensitive data (${instruction.keyword} "${name}")`;
+  const hint = "the value can be read from the image; give it to the RUN that needs it with --mount=type=secret";
+  notes.warn("SecretsUsedInArgOrEnv", message, instruction.range, { hint });
+}
+
+/** The earlier one is named, because it is the one without effect. */
+function noteRepetition(
+  state: StageState,
+  instruction: CmdInstruction | EntrypointInstruction | HealthcheckInstruction,
+  { notes }: Planning,
+): void {
+  const earlier = state.lastOf.get(instruction.keyword);
+  state.lastOf.set(instruction.keyword, instruction);
+  if (!earlier) return;
+  const keyword = writtenKeyword(instruction);
+  const message = `Multiple ${keyword} instructions should not be used in the same stage because only the last one will be used`;
+  const hint = `remove this one, or put what follows into a stage of its own`;
+  notes.warn("MultipleInstructionsDisallowed", message, earlier.range, { hint });
 }
 
 function applyCmd(state: StageState, instruction: CmdInstruction, planning: Planning): void {
@@ -128,13 +163,14 @@ function applyEntrypoint(state: StageState, instruction: EntrypointInstruction, 
 function commandArgs(
   state: StageState,
   instruction: CmdInstruction | EntrypointInstruction,
-  { notes }: Planning,
+  planning: Planning,
 ): readonly string[] {
-  const { command, keyword } = instruction;
+  const { command } = instruction;
+  noteRepetition(state, instruction, planning);
   if (command.form === "exec") return command.args;
-  if ((state.config.Shell ?? []).length === 0) {
-    const message = `JSON arguments recommended for ${keyword} to prevent unintended behavior related to OS signals`;
-    notes.warn("JSONArgsRecommended", message, instruction.range);
+  if ((state.config.Shell ?? []).length === 0 && !state.baseUnknown) {
+    const message = `JSON arguments recommended for ${writtenKeyword(instruction)} to prevent unintended behavior related to OS signals`;
+    planning.notes.warn("JSONArgsRecommended", message, instruction.range);
   }
   return withShell(state, [command.text]);
 }
@@ -164,6 +200,7 @@ function applyExpose(state: StageState, instruction: ExposeInstruction, expand: 
   const ports = instruction.ports.flatMap((word) =>
     expand.words(word.raw, word.range).flatMap((text) => {
       const found = notes.at(word.range, () => parsePorts(text));
+      notes.expose(found.length, word.range);
       const [protocol] = /\/[^/]*$/.exec(text) ?? [""];
       if (protocol !== protocol.toLowerCase()) {
         const message = `Defined protocol '${text}' in EXPOSE instruction should be lowercase`;
@@ -193,7 +230,8 @@ function applyStopSignal(
   record(state, `STOPSIGNAL ${StopSignal}`);
 }
 
-function applyHealthcheck(state: StageState, instruction: HealthcheckInstruction): void {
+function applyHealthcheck(state: StageState, instruction: HealthcheckInstruction, planning: Planning): void {
+  noteRepetition(state, instruction, planning);
   const { interval, timeout, startPeriod, startInterval, retries } = instruction;
   const health: Healthcheck = {
     Test: healthTest(instruction.command),

@@ -20,6 +20,11 @@ export class Environment {
     this.#values.set(name, value);
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#values.size;
+  }
+
   names(): readonly string[] {
     return [...this.#values.keys()];
   }
@@ -32,6 +37,14 @@ export class Environment {
   clone(): Environment {
     return new Environment(this.#values);
   }
+
+  /** A copy in which a variable has another value, in its place, or is gone. */
+  with(name: string, value: string | undefined): Environment {
+    const values = new Map(this.#values);
+    if (value === undefined) values.delete(name);
+    else values.set(name, value);
+    return new Environment(values);
+  }
 }
 
 /** Splits `NAME=value` at the first `=`; without one the value is empty. */
@@ -40,9 +53,21 @@ export function splitPair(pair: string): readonly [name: string, value: string] 
   return equals < 0 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals + 1)];
 }
 
-/** `Config.Env` with a variable replaced where it stands, or appended (BuildKit: addEnv). */
-export function withVariable(list: readonly string[], name: string, value: string): readonly string[] {
-  const start = `${name}=`;
-  const at = list.findIndex((pair) => pair.startsWith(start) || pair === name);
-  return at < 0 ? [...list, start + value] : list.with(at, start + value);
+/** `Config.Env` with each variable replaced where it stands, or appended (BuildKit: addEnv). */
+export function withVariables(
+  list: readonly string[],
+  variables: readonly (readonly [name: string, value: string])[],
+): readonly string[] {
+  const result = [...list];
+  const places = new Map<string, number>();
+  for (const [at, pair] of list.entries()) {
+    const [name] = splitPair(pair);
+    if (!places.has(name)) places.set(name, at);
+  }
+  for (const [name, value] of variables) {
+    const at = places.get(name) ?? result.length;
+    places.set(name, at);
+    result[at] = `${name}=${value}`;
+  }
+  return result;
 }

@@ -4,7 +4,7 @@
  */
 import type { ContainerConfig, ImageConfig } from "../oci/documents.js";
 import type { Platform } from "../oci/platform.js";
-import type { SourcePlace } from "../support/source.js";
+import type { SourcePlace, SourceRange } from "../support/source.js";
 
 /** A step's position in {@link Plan.steps}. */
 export type StepId = number;
@@ -49,6 +49,8 @@ export interface CopyStep extends StepBase {
   readonly from: FileState;
   /** Source words after expansion, as typed otherwise. */
   readonly sources: readonly string[];
+  /** Where each of `sources` stands in the file of `place`; absent for triggers, which stand in another file. */
+  readonly sourceRanges?: readonly SourceRange[] | undefined;
   readonly heredocs: readonly InlineFile[];
   /** Absolute destination; a trailing `/` (also from `/.`, `.` and the empty word) means "a directory". Not cleaned otherwise. */
   readonly destination: string;
@@ -94,7 +96,11 @@ export interface RunStep extends StepBase {
   readonly mounts: readonly string[];
   /** For each of `mounts` the file system that its `from` names; undefined without one. */
   readonly mountSources: readonly (FileState | undefined)[];
+  /** Where each of `mounts` stands. */
+  readonly mountPlaces?: readonly SourcePlace[] | undefined;
   readonly platform: Platform;
+  /** What the base image says its programs are made for, whatever was asked for; undefined on scratch and on files. */
+  readonly programs?: Platform | undefined;
 }
 
 /** A node of the graph. */
@@ -144,6 +150,10 @@ export interface PlannedStage {
 export interface PlanWarning {
   readonly rule: string;
   readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string | undefined;
+  /** What would do away with it: this text in place of that range, for those who know that it changes nothing else. */
+  readonly edit?: { readonly range: SourceRange; readonly text: string } | undefined;
   /** Absent for remarks about the request, e.g. a build argument that nothing declares. */
   readonly place?: SourcePlace | undefined;
 }
@@ -173,13 +183,16 @@ export interface WantedBase {
   readonly place: SourcePlace;
   /** The name in {@link PlanRequest.contextNames} that stands for it: look there, not for an image of this name. */
   readonly context?: string | undefined;
+  /** To be shown with the name, in builds that tell platforms apart: `linux/arm64`. */
+  readonly shownPlatform?: string | undefined;
   /** What to tell the user if it is not there, e.g. a stage whose name is near. */
   readonly hint?: string | undefined;
 }
 
 /** What `build/` answers for a wanted base. */
 export type KnownBase =
-  | { readonly kind: "image"; readonly config: ImageConfig }
+  /** `standIn`: nothing is known of the image, and the config is an empty one, so that the rest can be planned. */
+  | { readonly kind: "image"; readonly config: ImageConfig; readonly standIn?: boolean | undefined }
   /** The name is a `--build-context` that is a directory: no config, files only. */
   | { readonly kind: "files"; readonly context: string };
 
@@ -187,6 +200,8 @@ export type KnownBase =
 export interface PlanRequest {
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly target?: string | undefined;
+  /** Plan every stage, also those that the target does not need. */
+  readonly allStages?: boolean | undefined;
   /** `--platform`, or undefined: then the base's own, else the machine's. */
   readonly platform?: Platform | undefined;
   readonly buildPlatform: Platform;
@@ -199,6 +214,12 @@ export interface PlanRequest {
   readonly network?: string | undefined;
   /** Names given with `--build-context`. They override stages and images of that name (BuildKit, named contexts). */
   readonly contextNames: ReadonlySet<string>;
+  /** Those of them that are stages of this file (`NAME=target:STAGE`), with the stage's name. */
+  readonly contextTargets?: ReadonlyMap<string, string> | undefined;
+  /** When what the main context holds was made, in whole seconds: the commit of a git context. Undefined for directories. */
+  readonly contextTime?: number | undefined;
+  /** The same for named contexts, as far as it is known. */
+  readonly contextTimes?: ReadonlyMap<string, number> | undefined;
   /** Answers so far, by key. */
   readonly bases: ReadonlyMap<string, KnownBase>;
 }

@@ -4,6 +4,7 @@
  */
 import type { CopyInstruction, EscapeToken, Heredoc, RunInstruction, WorkdirInstruction } from "../dockerfile/ast.js";
 import { expandWord } from "../dockerfile/expand.js";
+import { formatPlatform, normalize, type Platform, parsePlatform } from "../oci/platform.js";
 import type { Environment } from "./environment.js";
 import type { ReachedStage } from "./reach.js";
 
@@ -11,20 +12,48 @@ import type { ReachedStage } from "./reach.js";
 export class Numbering {
   readonly #stage: string;
   readonly #total: number;
+  readonly #platform: Platform | undefined;
   #done = 0;
 
-  /** @param stage name to show, empty if there is but one stage */
-  constructor(stage: string, total: number) {
+  /**
+   * @param stage name to show, empty if there is but one stage
+   * @param platform that of the stage, to be shown; BuildKit does so in builds of several platforms
+   */
+  constructor(stage: string, total: number, platform?: Platform) {
     this.#stage = stage;
     this.#total = total;
+    this.#platform = platform;
   }
 
-  /** The label of the next step, numbers padded to equal width: `[build  2/10] text`. */
-  next(text: string): string {
+  /** The label of the next step, numbers padded to equal width: `[build  2/10] text`. @param env of the stage so far */
+  next(text: string, env?: Environment): string {
     this.#done++;
+    const platform = this.#platform ? `${platformPrefix(this.#platform, env)} ` : "";
     const number = String(this.#done).padStart(String(this.#total).length);
-    return `[${this.#stage ? `${this.#stage} ` : ""}${number}/${this.#total}] ${text}`;
+    return `[${platform}${this.#stage ? `${this.#stage} ` : ""}${number}/${this.#total}] ${text}`;
   }
+}
+
+/** `linux/amd64`, or `linux/amd64->arm64` once the stage has said, by its variables, that it builds for another machine. */
+function platformPrefix(platform: Platform, env: Environment | undefined): string {
+  const own = formatPlatform(platform);
+  const target = env && targetOf(platform, env);
+  if (!target || (target.os === platform.os && target.architecture === platform.architecture)) return own;
+  const { os, ...machine } = target;
+  const shown = [machine.architecture, ...(machine.variant ? [machine.variant] : [])].join("/");
+  return `${own}->${os === platform.os ? shown : `${os}/${shown}`}`;
+}
+
+function targetOf(platform: Platform, env: Environment): Platform | undefined {
+  const whole = env.get("TARGETPLATFORM");
+  try {
+    if (whole) return parsePlatform(whole);
+  } catch {
+    return undefined; // Only a label: what is no platform is not shown.
+  }
+  const os = env.get("TARGETOS") || platform.os;
+  const architecture = env.get("TARGETARCH") || platform.architecture;
+  return normalize({ os, architecture, variant: env.get("TARGETVARIANT") || undefined });
 }
 
 /** How many steps a stage is said to have. `WORKDIR /` counts, although it is never shown (BuildKit does so). */

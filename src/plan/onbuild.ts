@@ -6,7 +6,7 @@ import type { FromInstruction, Instruction } from "../dockerfile/ast.js";
 import { parseTrigger } from "../dockerfile/dockerfile.js";
 import type { KnownBase } from "./graph.js";
 import type { Notes } from "./notes.js";
-import type { StageNode } from "./stages.js";
+import type { StageNode } from "./stageGraph.js";
 
 /** An instruction inside a stage: anything but FROM. */
 export type StageInstruction = Exclude<Instruction, FromInstruction>;
@@ -27,9 +27,10 @@ export function imageTriggers(base: KnownBase): readonly string[] {
  * @throws NacreError if a trigger is no instruction that may be one
  */
 export function parseTriggers(texts: readonly string[], node: StageNode, notes: Notes): readonly StageInstruction[] {
-  const place = notes.place(node.source.from.range);
+  const { file, text: whole } = notes.file;
   return texts.flatMap((text) => {
-    const instruction = parseTrigger(text, "\\", place);
+    const range = notes.remark(node.source.from.range, `ONBUILD ${text.split("\n", 1)[0]} (from the base)`);
+    const instruction = parseTrigger(text, "\\", { file, text: whole, range });
     return instruction.keyword === "FROM" ? [] : [instruction];
   });
 }

@@ -10,29 +10,21 @@ import type { Plan, PlannedStage, PlanRequest, PlanResult } from "./graph.js";
 import { Notes } from "./notes.js";
 import { planStages } from "./planStages.js";
 import { Reach } from "./reach.js";
-import { checkCycles, usesOf } from "./references.js";
+import { allUses, checkCycles } from "./references.js";
 import { checkBuildArgs, checkNoCacheStages } from "./requestChecks.js";
-import { type GlobalScope, globalScope } from "./scope.js";
-import { sourceDateEpoch } from "./sourceDate.js";
+import { globalScope } from "./scope.js";
+import { resolveSourceDate } from "./sourceDate.js";
+import type { StageGraph, StageNode } from "./stageGraph.js";
 import { finishStage, type StageState } from "./stageState.js";
 import { chooseTarget, readStages } from "./stages.js";
 
 /**
  * Plans a build, or says which bases it has to see first.
+ * @param notes gets the warnings; one's own shows them also where planning fails or wants bases
  * @throws NacreError PLAN_INVALID or DOCKERFILE_SYNTAX, with the place in the Dockerfile where there is one
  */
-export function planBuild(file: Dockerfile, request: PlanRequest): PlanResult {
-  const notes = new Notes(file);
-  const globals = globalScope(file, request, notes);
-  const epoch = readEpoch(file, request, globals, notes);
-  const graph = readStages(file, request, globals, notes);
-  const target = chooseTarget(graph.nodes, request.target);
-  const uses = graph.nodes.map(({ source }) => usesOf(source.instructions, graph.nodes, notes));
-  checkCycles(graph.nodes, uses, notes);
-
-  const reach = new Reach(graph, request, uses, notes);
-  reach.checkNames();
-  reach.visit(target);
+export function planBuild(file: Dockerfile, asked: PlanRequest, notes: Notes = new Notes(file)): PlanResult {
+  const { epoch, request, globals, graph, target, reach } = survey(file, asked, notes);
   if (reach.bases.wanted.length > 0) return { kind: "wanted", bases: reach.bases.wanted };
 
   const planning = { request, globals, targetPlatform: graph.targetPlatform, notes };
@@ -50,6 +42,31 @@ export function planBuild(file: Dockerfile, request: PlanRequest): PlanResult {
   return { kind: "plan", plan };
 }
 
+/** What is known before any instruction is applied; the reach may still want bases. */
+export interface Survey extends ReturnType<typeof resolveSourceDate> {
+  readonly graph: StageGraph;
+  readonly target: StageNode;
+  readonly reach: Reach;
+}
+
+/**
+ * Links the stages and finds out which of them the target needs.
+ * @throws NacreError PLAN_INVALID or DOCKERFILE_SYNTAX
+ */
+export function survey(file: Dockerfile, asked: PlanRequest, notes: Notes): Survey {
+  const dated = resolveSourceDate(file, asked, globalScope(file, asked, notes), notes);
+  const { request, globals } = dated;
+  const graph = readStages(file, request, globals, notes);
+  const target = chooseTarget(graph.nodes, request.target);
+  const uses = allUses(graph, notes);
+  checkCycles(graph.nodes, uses, notes);
+  const reach = new Reach(graph, request, uses, notes);
+  reach.checkNames();
+  reach.visit(target);
+  if (request.allStages) for (const node of graph.nodes) reach.visit(node);
+  return { ...dated, graph, target, reach };
+}
+
 /** What only the target gets: the labels of the command line, last and without history, and the platform asked for. */
 function finishTarget(state: StageState, { labels, platform }: PlanRequest): PlannedStage {
   const stage = finishStage(state);
@@ -59,12 +76,4 @@ function finishTarget(state: StageState, { labels, platform }: PlanRequest): Pla
     config: labels.size > 0 ? { ...stage.config, Labels: { ...Labels, ...Object.fromEntries(labels) } } : stage.config,
     platform: platform ?? stage.platform,
   };
-}
-
-function readEpoch(file: Dockerfile, request: PlanRequest, globals: GlobalScope, notes: Notes): number | undefined {
-  const name = "SOURCE_DATE_EPOCH";
-  const given = request.buildArgs.get(name);
-  if (given !== undefined) return sourceDateEpoch(given);
-  const declared = file.globalArgs.find(({ args }) => args.some((arg) => arg.name === name));
-  return declared && sourceDateEpoch(globals.env.get(name), notes.place(declared.range));
 }

@@ -1,15 +1,16 @@
 /** Applying instructions, stage by stage in file order, so that every step comes after its inputs. */
 import type { CopyInstruction, RunInstruction } from "../dockerfile/ast.js";
 import { formatPlatform, normalize } from "../oci/platform.js";
+import { isMultiPlatform } from "./builderArguments.js";
 import { applyMetadata } from "./effects.js";
 import type { FileState, Step } from "./graph.js";
 import { countSteps, Numbering } from "./labels.js";
-import { flagRange } from "./notes.js";
+import { flagRange, type Notes } from "./notes.js";
 import type { StageInstruction } from "./onbuild.js";
 import type { Reach, ReachedStage } from "./reach.js";
-import { copySource, mountSource } from "./references.js";
+import { copySource, mountSource, usesOf } from "./references.js";
+import type { StageGraph } from "./stageGraph.js";
 import { ownPlatform, type Planning, type StageState, startStage } from "./stageState.js";
-import type { StageGraph } from "./stages.js";
 import { planCopy, planRun, planWorkdir, type StepContext } from "./steps.js";
 
 /** The steps of all stages reached, and what became of each stage. */
@@ -21,24 +22,58 @@ export function planStages(
   const steps: Step[] = [];
   const states = new Map<number, StageState>();
   const source = sourceFinder(reach, graph, states, planning);
-  for (const reached of inOrder(reach.stages)) {
+  for (const reached of inOrder(reach.stages, graph, planning)) {
     const { node } = reached;
     const built = node.replacedBy === undefined;
     const parent = built && node.base.kind === "stage" ? states.get(node.base.index) : undefined;
     const state = startStage(reached, parent, planning);
     states.set(node.index, state);
-    const numbering = new Numbering(shownName(node.name, graph), countSteps(reached));
+    const platform = isMultiPlatform(planning.request.buildArgs) ? state.platform : undefined;
+    const numbering = new Numbering(shownName(node.name, graph), countSteps(reached), platform);
     if (built) noteBase(reached, numbering, reach, planning);
     const context = { ...planning, steps, numbering, ignoreCache: ignoresCache(reached, planning), source };
-    for (const instruction of reached.instructions) apply(state, instruction, context);
+    for (const instruction of reached.instructions) {
+      apply(state, instruction, context);
+      planning.observe?.(state, instruction);
+    }
   }
   return { steps, states: reach.stages.map(({ node }) => states.get(node.index)!) };
 }
 
-/** File order, but stages that a context replaces come first: as they need nothing, stages above may use them. */
-function inOrder(stages: readonly ReachedStage[]): readonly ReachedStage[] {
+/**
+ * File order, but stages that a context replaces come first: as they need nothing, stages above may use them. Where
+ * contexts are stages themselves, each stage comes after those that it needs, wherever they stand.
+ */
+function inOrder(stages: readonly ReachedStage[], graph: StageGraph, { notes }: Planning): readonly ReachedStage[] {
   const replaced = stages.filter(({ node }) => node.replacedBy !== undefined);
-  return [...replaced, ...stages.filter(({ node }) => node.replacedBy === undefined)];
+  const built = stages.filter(({ node }) => node.replacedBy === undefined);
+  return [...replaced, ...(graph.targets.size === 0 ? built : afterNeeds(built, graph, notes))];
+}
+
+function afterNeeds(stages: readonly ReachedStage[], graph: StageGraph, notes: Notes): readonly ReachedStage[] {
+  const done: ReachedStage[] = [];
+  let waiting = stages.map((stage) => ({ stage, needs: new Set(needsOf(stage, graph, notes)) }));
+  while (waiting.length > 0) {
+    const pending = new Set(waiting.map(({ stage }) => stage.node.index));
+    const ready = waiting.filter(({ needs }) => [...needs].every((index) => !pending.has(index)));
+    if (ready.length === 0) {
+      // Only triggers can bring such a circle in; those of the file itself have been looked for.
+      const { node } = waiting[0]!.stage;
+      throw notes.invalid(`circular dependency detected on stage: ${node.name}`, node.source.from.range, {
+        hint: "a named context leads back to the stage that asks for it",
+      });
+    }
+    done.push(...ready.map(({ stage }) => stage));
+    waiting = waiting.filter((entry) => !ready.includes(entry));
+  }
+  return done;
+}
+
+/** The stages that one stands on: its base first, then those it takes files from, in the order of its instructions. */
+export function needsOf({ node, instructions }: ReachedStage, graph: StageGraph, notes: Notes): readonly number[] {
+  const base = node.base.kind === "stage" ? [node.base.index] : [];
+  const uses = usesOf(instructions, graph, notes);
+  return [...base, ...uses.flatMap(({ target }) => (target.kind === "stage" ? [target.index] : []))];
 }
 
 function apply(state: StageState, instruction: StageInstruction, context: StepContext): void {
@@ -61,8 +96,7 @@ function sourceFinder(
 ): StepContext["source"] {
   return (from: string | undefined, instruction: CopyInstruction | RunInstruction): FileState => {
     const range = flagRange(instruction, "from");
-    const target =
-      instruction.keyword === "RUN" ? mountSource(from, graph.nodes) : copySource(instruction, graph.nodes, notes);
+    const target = instruction.keyword === "RUN" ? mountSource(from, graph) : copySource(instruction, graph, notes);
     if (!target) return { kind: "context", name: "" };
     if (target.kind === "stage") return states.get(target.index)!.files;
     const question = reach.question(target, range);

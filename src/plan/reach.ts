@@ -9,7 +9,7 @@ import type { PlanRequest } from "./graph.js";
 import type { Notes } from "./notes.js";
 import { declaredTriggers, imageTriggers, parseTriggers, type StageInstruction } from "./onbuild.js";
 import { mountFrom, type Reference, type Use, usesOf } from "./references.js";
-import type { StageGraph, StageNode } from "./stages.js";
+import type { StageGraph, StageNode } from "./stageGraph.js";
 
 /** A stage that is needed, with all it needs itself. */
 export interface ReachedStage {
@@ -73,7 +73,7 @@ export class Reach {
     if (node.replacedBy !== undefined) return [];
     const base = node.base.kind === "stage" ? [this.#graph.nodes[node.base.index]!] : [];
     const triggered = stage.instructions.filter(({ onbuild }) => onbuild);
-    const uses = [...usesOf(triggered, this.#graph.nodes, this.#notes), ...(this.#uses[node.index] ?? [])];
+    const uses = [...usesOf(triggered, this.#graph, this.#notes), ...(this.#uses[node.index] ?? [])];
     return [...base, ...uses.flatMap((use) => this.#follow(use, node) ?? [])];
   }
 
@@ -95,7 +95,8 @@ export class Reach {
     if (question) this.bases.ask(question);
     if (use.target.kind !== "stage") return undefined;
     const source = this.#graph.nodes[use.target.index]!;
-    if (source.index >= from.index && source.replacedBy === undefined) throw tooLate(use, source, from, this.#notes);
+    const ready = source.replacedBy !== undefined || use.target.aliased === true;
+    if (source.index >= from.index && !ready) throw tooLate(use, source, from, this.#notes);
     return source;
   }
 

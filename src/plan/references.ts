@@ -5,12 +5,14 @@
 import type { CopyInstruction, Instruction, RunInstruction } from "../dockerfile/ast.js";
 import { parseCsv } from "../dockerfile/csv.js";
 import type { SourceRange } from "../support/source.js";
+import { targetOf } from "./contextTargets.js";
 import { flagRange, type Notes } from "./notes.js";
-import { findStage, type StageNode } from "./stages.js";
+import { findStage, type StageGraph, type StageNode } from "./stageGraph.js";
 
 /** What a `from` means. */
 export type Reference =
-  | { readonly kind: "stage"; readonly index: number }
+  /** `aliased`: a named context says that the stage stands here; then it may be a later one. */
+  | { readonly kind: "stage"; readonly index: number; readonly aliased?: boolean | undefined }
   | { readonly kind: "scratch" }
   /** An image or named context. */
   | { readonly kind: "image"; readonly reference: string };
@@ -26,43 +28,36 @@ export interface Use {
 }
 
 /** Every `from` in the instructions, in order. @throws NacreError PLAN_INVALID for a stage number that does not exist */
-export function usesOf(
-  instructions: readonly Instruction[],
-  nodes: readonly StageNode[],
-  notes: Notes,
-): readonly Use[] {
+export function usesOf(instructions: readonly Instruction[], graph: StageGraph, notes: Notes): readonly Use[] {
   return instructions.flatMap((instruction): readonly Use[] => {
     if (instruction.keyword === "COPY" || instruction.keyword === "ADD") {
-      const target = copySource(instruction, nodes, notes);
+      const target = copySource(instruction, graph, notes);
       return target ? [{ target, written: instruction.from ?? "", range: flagRange(instruction, "from") }] : [];
     }
     if (instruction.keyword !== "RUN") return [];
-    return mountUses(instruction, nodes);
+    return mountUses(instruction, graph);
   });
 }
 
 /** What `COPY --from` names, or undefined without it. @throws NacreError PLAN_INVALID */
-export function copySource(
-  instruction: CopyInstruction,
-  nodes: readonly StageNode[],
-  notes: Notes,
-): Reference | undefined {
+export function copySource(instruction: CopyInstruction, graph: StageGraph, notes: Notes): Reference | undefined {
   const { from } = instruction;
+  const { nodes } = graph;
   if (from === undefined || from === "") return undefined;
   const range = flagRange(instruction, "from");
   if (/^[+-]?[0-9]+$/.test(from)) {
     const index = Number(from);
-    if (nodes[index]) return { kind: "stage", index };
+    if (nodes[index]) return stageAt(nodes[index]);
     throw notes.invalid(`invalid stage index ${index}`, range, {
       hint: `stages are numbered from 0 to ${nodes.length - 1}; a name is safer: FROM image AS name`,
     });
   }
-  return named(from, nodes);
+  return named(from, graph);
 }
 
 /** What the `from` of a mount names; undefined without one. Numbers are image names here. */
-export function mountSource(from: string | undefined, nodes: readonly StageNode[]): Reference | undefined {
-  return from === undefined || from === "" ? undefined : named(from, nodes);
+export function mountSource(from: string | undefined, graph: StageGraph): Reference | undefined {
+  return from === undefined || from === "" ? undefined : named(from, graph);
 }
 
 /** The `from` of a `--mount` value, as written: it is never expanded. */
@@ -71,18 +66,38 @@ export function mountFrom(value: string): string | undefined {
   return fields.findLast((from) => from !== undefined);
 }
 
-function mountUses(instruction: RunInstruction, nodes: readonly StageNode[]): readonly Use[] {
+function mountUses(instruction: RunInstruction, graph: StageGraph): readonly Use[] {
   return instruction.mounts.flatMap((word) => {
     const from = mountFrom(word.raw);
-    const target = mountSource(from, nodes);
+    const target = mountSource(from, graph);
     return from && target ? [{ target, written: from, range: word.range, mount: word.raw }] : [];
   });
 }
 
-function named(name: string, nodes: readonly StageNode[]): Reference {
-  const stage = findStage(nodes, name);
-  if (stage) return { kind: "stage", index: stage.index };
-  return name === "scratch" ? { kind: "scratch" } : { kind: "image", reference: name };
+function named(name: string, graph: StageGraph): Reference {
+  const stage = findStage(graph.nodes, name);
+  if (stage) return stageAt(stage);
+  if (name === "scratch") return { kind: "scratch" };
+  const index = targetOf(name, graph.targetPlatform, graph);
+  return index === undefined ? { kind: "image", reference: name } : { kind: "stage", index, aliased: true };
+}
+
+function stageAt({ index, standIn }: StageNode): Reference {
+  return standIn === undefined ? { kind: "stage", index } : { kind: "stage", index: standIn, aliased: true };
+}
+
+/**
+ * What each stage takes from elsewhere. Its base is among it only where a named context may put a later stage there:
+ * otherwise FROM finds earlier ones alone, and no circle can come of it.
+ */
+export function allUses(graph: StageGraph, notes: Notes): readonly (readonly Use[])[] {
+  return graph.nodes.map(({ source, base, aliased, standIn }) => {
+    if (standIn !== undefined) return [];
+    const { raw, range } = source.from.image;
+    const stage = graph.targets.size > 0 && base.kind === "stage";
+    const from: readonly Use[] = stage ? [{ target: { ...base, aliased }, written: raw, range }] : [];
+    return [...from, ...usesOf(source.instructions, graph, notes)];
+  });
 }
 
 /**

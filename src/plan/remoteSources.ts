@@ -1,4 +1,5 @@
 /** Telling sources of COPY and ADD that are not files of a context (BuildKit: isHTTPSource, gitutil.ParseGitRef). */
+import { isGitAddress } from "../support/gitAddress.js";
 
 /** True for `http://…` and `https://…`. Git addresses over http are both: ask {@link isGit} first. */
 export function isUrl(source: string): boolean {
@@ -10,7 +11,5 @@ export function isUrl(source: string): boolean {
  * `github.com/owner/name` is a local path here, as in BuildKit.
  */
 export function isGit(source: string): boolean {
-  if (/^(?:git|ssh):\/\//.test(source)) return true;
-  if (/^[a-zA-Z0-9_-]+@[a-zA-Z0-9.-]+:/.test(source)) return true;
-  return isUrl(source) && /^[^?#]*\.git(?:[?#]|$)/.test(source);
+  return isGitAddress(source, "add");
 }

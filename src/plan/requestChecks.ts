@@ -5,7 +5,7 @@ import type { PlanRequest } from "./graph.js";
 import type { Notes } from "./notes.js";
 import type { ReachedStage } from "./reach.js";
 import { isPredefined } from "./scope.js";
-import { findStage, type StageNode } from "./stages.js";
+import { findStage, type StageNode } from "./stageGraph.js";
 
 /** Warns of every build argument that no ARG of the file or of a trigger declares. */
 export function checkBuildArgs(

@@ -5,6 +5,7 @@
 import type { ArgInstruction, Dockerfile, InstructionBase } from "../dockerfile/ast.js";
 import { expandHeredoc, expandWord, expandWords } from "../dockerfile/expand.js";
 import { formatPlatform, type Platform } from "../oci/platform.js";
+import { isNacreError } from "../support/errors.js";
 import type { SourceRange } from "../support/source.js";
 import { nearest } from "../support/suggest.js";
 import { Environment } from "./environment.js";
@@ -55,8 +56,8 @@ function globalDefault(
 }
 
 /** BUILD…, TARGET… and TARGETSTAGE; a build argument of the same name wins, and what is unknown is set but empty. */
-function platformArguments(file: Dockerfile, request: PlanRequest): readonly (readonly [string, string])[] {
-  const stage = request.target ?? file.stages.at(-1)?.name ?? "default";
+export function platformArguments(file: Dockerfile, request: PlanRequest): readonly (readonly [string, string])[] {
+  const stage = request.target || (file.stages.at(-1)?.name ?? "default");
   const values: readonly (readonly [string, string])[] = [
     ...platformValues("BUILD", request.buildPlatform),
     ...platformValues("TARGET", request.platform ?? request.buildPlatform),
@@ -130,12 +131,24 @@ export function expander(
   const lookup = (range: SourceRange) => ({
     get: (name: string) => env.get(name),
     unset: (name: string) => undefinedName(name, range),
+    allowance: notes.allowance,
   });
   return {
     word: (raw, range) => notes.at(range, () => expandWord(raw, lookup(range), token)),
     words: (raw, range) => notes.at(range, () => expandWords(raw, lookup(range), token)),
-    heredoc: (body) => notes.at(instruction.range, () => expandHeredoc(body, lookup(instruction.range))),
+    heredoc: (body, range) => atLine(range, notes, () => expandHeredoc(body, lookup(instruction.range))),
   };
+}
+
+/** Runs `work` on the body of a heredoc that stands at `range`; a failure is placed at its line. */
+function atLine<T>(range: SourceRange, notes: Notes, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const line = isNacreError(error) ? error.facts.line : undefined;
+    if (!isNacreError(error) || typeof line !== "number") throw error;
+    throw error.at(notes.place(notes.lineRange(range, line)));
+  }
 }
 
 /** ` (did you mean $X?)`, or nothing. */

@@ -5,7 +5,7 @@
 
 import type { Word } from "../dockerfile/ast.js";
 import type { ContainerConfig, ImageConfig } from "../oci/documents.js";
-import type { Platform } from "../oci/platform.js";
+import { normalize, type Platform } from "../oci/platform.js";
 import type { SourceRange } from "../support/source.js";
 import { Environment, splitPair } from "./environment.js";
 import type { FileState, PlannedHistory, PlannedStage, PlanRequest, StepId } from "./graph.js";
@@ -14,7 +14,7 @@ import type { StageInstruction } from "./onbuild.js";
 import { workdirPath } from "./paths.js";
 import type { ReachedStage } from "./reach.js";
 import { type Expander, expander, type GlobalScope, suggestion } from "./scope.js";
-import type { StageNode } from "./stages.js";
+import type { StageNode } from "./stageGraph.js";
 
 /** What images without PATH get. */
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,6 +28,8 @@ export interface StageState {
   readonly platform: Platform;
   /** What the config says. */
   readonly imagePlatform: Platform;
+  /** What the base image says its programs are made for; undefined without an image. */
+  readonly programs: Platform | undefined;
   readonly env: Environment;
   readonly history: PlannedHistory[];
   /** ARGs in force, in the order in which they were first declared; undefined for those without a value. */
@@ -39,6 +41,10 @@ export interface StageState {
   cmdSeen: boolean;
   /** A WORKDIR was seen in this stage or in one it is built on. */
   workdirSeen: boolean;
+  /** The last CMD, ENTRYPOINT and HEALTHCHECK of this stage so far. */
+  readonly lastOf: Map<"CMD" | "ENTRYPOINT" | "HEALTHCHECK", StageInstruction>;
+  /** Nothing is known of the image that it begins with: what depends on its config is not warned of. */
+  readonly baseUnknown: boolean;
 }
 
 /** What all stages of a plan share. */
@@ -47,10 +53,16 @@ export interface Planning {
   readonly globals: GlobalScope;
   readonly targetPlatform: Platform;
   readonly notes: Notes;
+  /** Told of every instruction after it has been applied. */
+  readonly observe?: ((state: StageState, instruction: StageInstruction) => void) | undefined;
 }
 
 /** The state before the first instruction. @param parent the finished stage that it is built on, if it is */
 export function startStage(reached: ReachedStage, parent: StageState | undefined, planning: Planning): StageState {
+  if (parent) {
+    const { history, env, args } = parent;
+    planning.notes.inherit(history.length + env.size + args.size, reached.node.source.from.range);
+  }
   const state = parent ? fromStage(reached.node, parent) : fromBase(reached, planning);
   if (reached.node.replacedBy !== undefined && !parent) return state;
   const pairs = (state.config.Env ?? []).map(splitPair);
@@ -75,6 +87,7 @@ function fromStage(node: StageNode, parent: StageState): StageState {
     args: new Map(parent.args),
     config,
     cmdSeen: false,
+    lastOf: new Map(),
   };
 }
 
@@ -92,6 +105,7 @@ function fromBase({ node, base }: ReachedStage, { targetPlatform, request }: Pla
     // A scratch stage is always the target's: `FROM --platform=… scratch` changes nothing (BuildKit: emptyImage).
     platform: base ? (explicit ?? own ?? targetPlatform) : targetPlatform,
     imagePlatform: own ?? targetPlatform,
+    programs: own && normalize(own),
     env: new Environment(),
     history: [],
     args: new Map(),
@@ -101,6 +115,8 @@ function fromBase({ node, base }: ReachedStage, { targetPlatform, request }: Pla
     files,
     cmdSeen: false,
     workdirSeen: false,
+    lastOf: new Map(),
+    baseUnknown: base?.known.kind === "image" && base.known.standIn === true,
   };
 }
 
@@ -136,12 +152,13 @@ export function record(state: StageState, createdBy: string, step?: StepId): voi
 export function stageExpander(state: StageState, instruction: StageInstruction, planning: Planning): Expander {
   const { notes, globals } = planning;
   const undefinedName = (name: string, _range: SourceRange): void => {
-    if (state.args.has(name)) return;
+    // BuildKit does not look at EXPOSE for this.
+    if (state.args.has(name) || state.baseUnknown || instruction.keyword === "EXPOSE") return;
     const near = suggestion(name, [...state.env.names(), ...state.args.keys()]);
-    const declare = globals.names.has(name)
-      ? ` (add "ARG ${name}" to the stage: what stands before FROM is not seen here)`
-      : "";
-    notes.warn("UndefinedVar", `Usage of undefined variable '$${name}'${declare || near}`, instruction.range);
+    const hint = globals.names.has(name)
+      ? `add "ARG ${name}" to the stage: what stands before FROM is not seen here`
+      : undefined;
+    notes.warn("UndefinedVar", `Usage of undefined variable '$${name}'${near}`, instruction.range, { hint });
   };
   return expander(state.env, notes, instruction, undefinedName);
 }

@@ -8,38 +8,12 @@ import { parseReference } from "../oci/reference.js";
 import { NacreError } from "../support/errors.js";
 import { nearest } from "../support/suggest.js";
 import { NamedContexts } from "./contexts.js";
+import { linkTargets } from "./contextTargets.js";
 import { Environment } from "./environment.js";
 import type { PlanRequest } from "./graph.js";
 import type { Notes } from "./notes.js";
-import { expander, type GlobalScope, suggestion } from "./scope.js";
-
-/** What a stage is built on. */
-export type StageBase =
-  | { readonly kind: "scratch" }
-  | { readonly kind: "stage"; readonly index: number }
-  /** An image or a named context, as written after expansion. */
-  | { readonly kind: "image"; readonly reference: string };
-
-/** A stage that is not planned yet. */
-export interface StageNode {
-  readonly source: StageSource;
-  readonly index: number;
-  /** Its name, or `stage-N`. */
-  readonly name: string;
-  readonly base: StageBase;
-  /** `FROM --platform`. */
-  readonly platform?: Platform | undefined;
-  /** The named context that replaces the stage, body and all. */
-  readonly replacedBy?: string | undefined;
-}
-
-/** All stages, and the names by which they are found. */
-export interface StageGraph {
-  readonly nodes: readonly StageNode[];
-  readonly contexts: NamedContexts;
-  /** `--platform`, else the machine's: what images are resolved for. */
-  readonly targetPlatform: Platform;
-}
+import { expander, type GlobalScope, platformArguments, suggestion } from "./scope.js";
+import { findStage, type StageBase, type StageGraph, type StageNode } from "./stageGraph.js";
 
 /**
  * Expands the FROM lines and links stages to the earlier stages they are built on.
@@ -50,10 +24,12 @@ export function readStages(file: Dockerfile, request: PlanRequest, globals: Glob
   const targetPlatform = request.platform ?? request.buildPlatform;
   const nodes: StageNode[] = [];
   const earlier = new Map<string, number>();
+  checkDefaultBases(file, request, notes);
   for (const source of file.stages) {
     const platform = source.from.platform && readPlatform(source, source.from.platform, globals, notes);
     const base = readBase(source, earlier, globals, notes);
-    const replacedBy = source.name === undefined ? undefined : contexts.find(source.name, platform ?? targetPlatform);
+    const replacedBy =
+      source.name === undefined ? undefined : contexts.findForStage(source.name, platform ?? targetPlatform);
     nodes.push({
       source,
       index: source.index,
@@ -64,14 +40,7 @@ export function readStages(file: Dockerfile, request: PlanRequest, globals: Glob
     });
     if (source.name !== undefined) earlier.set(source.name, source.index);
   }
-  checkDefaultBases(file, request, nodes, notes);
-  return { nodes, contexts, targetPlatform };
-}
-
-/** The last stage of that name; names are compared without regard to case, except by FROM (BuildKit: findStateByName). */
-export function findStage(nodes: readonly StageNode[], name: string): StageNode | undefined {
-  const wanted = name.toLowerCase();
-  return nodes.findLast(({ source }) => source.name === wanted);
+  return linkTargets({ nodes, contexts, targetPlatform, targets: new Map() }, request, notes);
 }
 
 /**
@@ -79,8 +48,8 @@ export function findStage(nodes: readonly StageNode[], name: string): StageNode 
  * @throws NacreError PLAN_INVALID if there is none of that name
  */
 export function chooseTarget(nodes: readonly StageNode[], target: string | undefined): StageNode {
-  const found = target === undefined ? nodes.at(-1) : findStage(nodes, target);
-  if (found) return found;
+  const found = target ? findStage(nodes, target) : nodes.at(-1);
+  if (found) return found.standIn === undefined ? found : nodes[found.standIn]!;
   const names = nodes.flatMap(({ source }) => (source.name === undefined ? [] : [source.name]));
   const near = nearest(target ?? "", names);
   throw new NacreError(
@@ -100,7 +69,7 @@ function readBase(
   notes: Notes,
 ): StageBase {
   const { image } = source.from;
-  const { text } = expandFrom(source, image, globals, notes);
+  const text = expandFrom(source, image, globals, notes);
   if (text === "") {
     throw notes.invalid(`base name (${image.raw}) should not be blank`, image.range, {
       hint: `give every variable in it a value, with a global ARG or --build-arg${nearHint(image.raw, globals)}`,
@@ -112,16 +81,16 @@ function readBase(
 }
 
 function readPlatform(source: StageSource, word: Word, globals: GlobalScope, notes: Notes): Platform {
-  const { text, constant, onlyTarget } = expandFrom(source, word, globals, notes);
+  const text = expandFrom(source, word, globals, notes);
+  notePlatform(source, word, text, globals, notes);
   if (text === "") {
     const message = `empty platform value from expression ${word.raw}${nearHint(word.raw, globals)}`;
     throw notes.invalid(message, word.range, {
       hint: "write --platform=$BUILDPLATFORM or a platform such as linux/arm64",
     });
   }
-  let platform: Platform;
   try {
-    platform = parsePlatform(text);
+    return parsePlatform(text);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw notes.invalid(`failed to parse platform ${word.raw}: ${why}${nearHint(word.raw, globals)}`, word.range, {
@@ -129,73 +98,80 @@ function readPlatform(source: StageSource, word: Word, globals: GlobalScope, not
       hint: "write it as os/architecture[/variant], e.g. linux/arm64",
     });
   }
-  if (onlyTarget) {
+}
+
+/** Warns of a platform that says nothing, or the same whatever is asked for. */
+function notePlatform(source: StageSource, word: Word, text: string, globals: GlobalScope, notes: Notes): void {
+  const { range } = source.from;
+  const used = variablesOf(word.raw);
+  if (used.length > 0) {
+    // `${TARGETPLATFORM:-x}` too: whatever comes out as the target's platform is what it would be anyway.
+    if (used.some((name) => name !== "TARGETPLATFORM") || text !== globals.env.get("TARGETPLATFORM")) return;
     const message = `Setting platform to predefined ${word.raw} in FROM is redundant as this is the default behavior`;
-    notes.warn("RedundantTargetPlatform", message, source.from.range);
+    notes.warn("RedundantTargetPlatform", message, range, { hint: "leave --platform out" });
+    return;
   }
   const said = source.name ?? "";
-  if (constant && !said.includes(platform.os) && !said.includes(platform.architecture)) {
-    const message = `FROM --platform flag should not use constant value ${JSON.stringify(text)}`;
-    notes.warn("FromPlatformFlagConstDisallowed", message, source.from.range);
+  const platform = platformOrNot(text);
+  if (!platform || said.includes(platform.os) || said.includes(platform.architecture)) return;
+  const message = `FROM --platform flag should not use constant value ${JSON.stringify(text)}`;
+  const hint = "use $BUILDPLATFORM or $TARGETPLATFORM, or name the stage after the platform";
+  notes.warn("FromPlatformFlagConstDisallowed", message, range, { hint });
+}
+
+function platformOrNot(text: string): Platform | undefined {
+  try {
+    return parsePlatform(text);
+  } catch {
+    return undefined;
   }
-  return platform;
+}
+
+/** The names after `$` in a word. */
+function variablesOf(raw: string): readonly string[] {
+  return [...raw.matchAll(/\$\{?(\w+)/g)].map(([, name = ""]) => name);
 }
 
 /** A word of FROM with the global scope applied. */
-function expandFrom(
-  source: StageSource,
-  word: Word,
-  globals: GlobalScope,
-  notes: Notes,
-): { readonly text: string; readonly constant: boolean; readonly onlyTarget: boolean } {
+function expandFrom(source: StageSource, word: Word, globals: GlobalScope, notes: Notes): string {
   const expand = expander(globals.env, notes, source.from, (name) => {
     if (globals.names.has(name)) return;
     const message = `FROM argument '${name}' is not declared${suggestion(name, globals.names, "")}`;
     notes.warn("UndefinedArgInFrom", message, source.from.range);
   });
-  return {
-    text: expand.word(word.raw, word.range),
-    constant: !word.raw.includes("$"),
-    onlyTarget: /^["']?\$(?:TARGETPLATFORM|\{TARGETPLATFORM\})["']?$/.test(word.raw),
-  };
+  return expand.word(word.raw, word.range);
 }
 
 /** ` (did you mean X?)` for a variable of the word that is not declared but nearly. */
 function nearHint(raw: string, globals: GlobalScope): string {
-  for (const [, name = ""] of raw.matchAll(/\$\{?(\w+)/g)) {
+  for (const name of variablesOf(raw)) {
     if (!globals.names.has(name)) return suggestion(name, globals.names, "");
   }
   return "";
 }
 
 /** With only the defaults of global ARGs a base should still be a name (BuildKit: InvalidDefaultArgInFrom). */
-function checkDefaultBases(file: Dockerfile, request: PlanRequest, nodes: readonly StageNode[], notes: Notes): void {
+function checkDefaultBases(file: Dockerfile, request: PlanRequest, notes: Notes): void {
   const defaults = defaultArguments(file, request, notes);
-  for (const { source } of nodes) {
-    const { raw, range } = source.from.image;
+  for (const { from } of file.stages) {
+    const { raw, range } = from.image;
     if (!raw.includes("$")) continue;
     let valid = false;
     try {
-      const text = expander(defaults, notes, source.from, () => {}).word(raw, range);
-      valid = text === "scratch" || nodes.some(({ source: other }) => other.name === text) || isReference(text);
+      const text = expander(defaults, notes, from, () => {}).word(raw, range);
+      valid = text === "scratch" || file.stages.some(({ name }) => name === text) || isReference(text);
     } catch {
       // An expansion that needs a value (`${X:?}`) has no default to speak of.
     }
     if (!valid) {
       const message = `Default value for ARG ${raw} results in empty or invalid base image name`;
-      notes.warn("InvalidDefaultArgInFrom", message, source.from.range);
+      notes.warn("InvalidDefaultArgInFrom", message, from.range, { hint: "give the ARG a default that is an image" });
     }
   }
 }
 
 function defaultArguments(file: Dockerfile, request: PlanRequest, notes: Notes): Environment {
-  const platform = request.platform ?? request.buildPlatform;
-  const env = new Environment([
-    ["TARGETARCH", platform.architecture],
-    ["TARGETOS", platform.os],
-    ["BUILDARCH", request.buildPlatform.architecture],
-    ["BUILDOS", request.buildPlatform.os],
-  ]);
+  const env = new Environment(platformArguments(file, request));
   for (const instruction of file.globalArgs) {
     for (const { name, value } of instruction.args) {
       if (!value) continue;

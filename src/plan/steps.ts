@@ -3,9 +3,14 @@ import type { CopyInstruction, Heredoc, RunInstruction, Word, WorkdirInstruction
 import { parseCsv } from "../dockerfile/csv.js";
 import { readOpener } from "../dockerfile/heredocWords.js";
 import { type Mount, parseMount } from "../dockerfile/mount.js";
+import { fieldKey, mountErrorRange, mountFieldRange } from "../dockerfile/mountPlace.js";
 import { runText } from "../dockerfile/runText.js";
+import { isNacreError } from "../support/errors.js";
+import { parseGitAddress, withGitFlags } from "../support/gitAddress.js";
+import type { SourceRange } from "../support/source.js";
+import { hideUserinfo, withoutUserinfo } from "../support/url.js";
 import { chmodMessage, isChmod } from "./chmod.js";
-import type { CopyStep, FileState, InlineFile, RunStep, Step, StepBase } from "./graph.js";
+import type { CopyStep, FileState, InlineFile, PlanWarning, RunStep, Step, StepBase } from "./graph.js";
 import { copyLine, runLine } from "./history.js";
 import { fileStepText, type Numbering, runStepText } from "./labels.js";
 import { flagRange, type Notes } from "./notes.js";
@@ -42,14 +47,16 @@ export function planCopy(state: StageState, instruction: CopyInstruction, contex
   const chown = expandFlag(expand, instruction, "chown", instruction.chown);
   const chmod = expandFlag(expand, instruction, "chmod", instruction.chmod);
   const checksum = expandFlag(expand, instruction, "checksum", instruction.checksum);
-  checkValues(instruction, sources, { chmod, checksum }, context.notes);
-  const text = fileStepText(instruction, state.env, context.notes.file.escape);
+  checkValues(instruction, sources, { chown, chmod, checksum }, context.notes);
+  // Credentials of an address are for its server, not for whoever sees the build or the image.
+  const text = hideUserinfo(fileStepText(instruction, state.env, context.notes.file.escape));
   const step: CopyStep = {
     ...stepBase(state, instruction, text, context),
     kind: "copy",
     keyword: instruction.keyword,
     from: context.source(instruction.from, instruction),
     sources,
+    ...(instruction.onbuild ? {} : { sourceRanges: instruction.sources.map(({ range }) => range) }),
     heredocs: instruction.heredocs.map((heredoc) => inlineFile(heredoc, expand)),
     destination: destinationPath(workdirOf(state), typed),
     ...(chown ? { chown } : {}),
@@ -63,18 +70,19 @@ export function planCopy(state: StageState, instruction: CopyInstruction, contex
   };
   const { keyword, parents } = instruction;
   const heredocs = instruction.heredocs.map(({ name }) => name);
-  add(state, step, copyLine({ keyword, parents, chown, chmod, sources, heredocs, destination: typed }), context);
+  const shown = sources.map(withoutUserinfo);
+  add(state, step, copyLine({ keyword, parents, chown, chmod, sources: shown, heredocs, destination: typed }), context);
 }
 
 /** Plans a WORKDIR: the directory of the config, and a step that makes it unless it is the root. */
 export function planWorkdir(state: StageState, instruction: WorkdirInstruction, context: StepContext): void {
   const typed = expandOne(stageExpander(state, instruction, context), instruction.path);
+  const path = workdirPath(workdirOf(state), typed);
   if (!state.workdirSeen && !typed.startsWith("/")) {
     const message = `Relative workdir ${JSON.stringify(typed)} can have unexpected results if the base image changes`;
-    context.notes.warn("WorkdirRelativePath", message, instruction.range);
+    context.notes.warn("WorkdirRelativePath", message, instruction.range, absoluteInstead(state, instruction, path));
   }
   state.workdirSeen = true;
-  const path = workdirPath(workdirOf(state), typed);
   state.config = { ...state.config, WorkingDir: path };
   const line = `WORKDIR ${path}`;
   if (path === "/") {
@@ -84,6 +92,18 @@ export function planWorkdir(state: StageState, instruction: WorkdirInstruction, 
   const text = fileStepText(instruction, state.env, context.notes.file.escape);
   const user = state.config.User ?? "";
   add(state, { ...stepBase(state, instruction, text, context), kind: "workdir", path, user }, line, context);
+}
+
+/** What would say the same in absolute terms; nothing where that hangs on what is not known or not written here. */
+function absoluteInstead(
+  state: StageState,
+  { path: { raw, range }, onbuild }: WorkdirInstruction,
+  text: string,
+): Pick<PlanWarning, "hint" | "edit"> {
+  if (state.baseUnknown || onbuild) return { hint: "begin the path with /" };
+  const hint = `write WORKDIR ${text}`;
+  const plain = /^[\w./@:+,-]+$/;
+  return plain.test(raw) && plain.test(text) ? { hint, edit: { range, text } } : { hint };
 }
 
 /** Plans a RUN. The text is not expanded: that is the shell's business. */
@@ -109,7 +129,9 @@ export function planRun(state: StageState, instruction: RunInstruction, context:
     devices: instruction.devices,
     mounts: mounts.map(({ text: value }) => value),
     mountSources: mounts.map(({ from, mount }) => mountState(from, mount, instruction, context)),
+    mountPlaces: instruction.mounts.map(({ range }) => notes.place(range)),
     platform: state.platform,
+    ...(state.programs ? { programs: state.programs } : {}),
   };
   add(state, step, runLine(args, state.args, state.env), context);
 }
@@ -118,7 +140,7 @@ function stepBase(state: StageState, instruction: StageInstruction, text: string
   return {
     id: context.steps.length,
     stage: state.node.index,
-    label: context.numbering.next(text),
+    label: context.numbering.next(text, state.env),
     place: context.notes.place(instruction.range),
     parent: state.files,
     ignoreCache: context.ignoreCache && instruction.keyword !== "WORKDIR",
@@ -142,7 +164,7 @@ function inlineFile({ name, body, expand: active, range }: Heredoc, expand: Expa
 function checkValues(
   instruction: CopyInstruction,
   sources: readonly string[],
-  { chmod, checksum }: { readonly chmod: string; readonly checksum: string },
+  { chown, chmod, checksum }: { readonly chown: string; readonly chmod: string; readonly checksum: string },
   notes: Notes,
 ): void {
   if (chmod && !isChmod(chmod)) {
@@ -150,14 +172,34 @@ function checkValues(
       hint: "write for example --chmod=755 or --chmod=u=rwX,go=rX",
     });
   }
+  if (chown && instruction.link && !chmod) checkLinkedOwner(instruction, chown, notes);
   if (checksum) checkChecksum(instruction, sources, notes);
-  if (instruction.keyword !== "COPY") return;
   for (const [i, source] of sources.entries()) {
-    const what = isGit(source) ? "git ref" : isUrl(source) ? "URL" : undefined;
-    if (what === undefined) continue;
     const range = instruction.sources[i]?.range ?? instruction.range;
-    throw notes.invalid(`source can't be a ${what} for COPY`, range, { hint: "use ADD for sources on the network" });
+    if (instruction.keyword === "ADD") notes.at(range, () => checkAddress(instruction, source, checksum));
+    else checkLocal(source, range, notes);
   }
+}
+
+/** Whatever is wrong with an address shows before anything is executed. */
+function checkAddress({ keepGitDir }: CopyInstruction, source: string, checksum: string): void {
+  const address = parseGitAddress(source, "add");
+  if (address) withGitFlags(address, { keepGitDir, ...(checksum ? { checksum } : {}) });
+}
+
+function checkLocal(source: string, range: SourceRange, notes: Notes): void {
+  const what = isGit(source) ? "git ref" : isUrl(source) ? "URL" : undefined;
+  if (what === undefined) return;
+  throw notes.invalid(`source can't be a ${what} for COPY`, range, { hint: "use ADD for sources on the network" });
+}
+
+/** With `--link` the files are copied into an empty tree, in which no name can be looked up (with `--chmod` they are not). */
+function checkLinkedOwner(instruction: CopyInstruction, chown: string, notes: Notes): void {
+  if (chown.split(":").every((part) => /^(?:\d*|root)$/.test(part))) return;
+  const message = `invalid user index: -1: with --link the names of --chown=${chown} cannot be looked up`;
+  throw notes.invalid(message, flagRange(instruction, "chown"), {
+    hint: "give numbers, such as --chown=1000:1000, or leave --link out",
+  });
 }
 
 function checkChecksum(instruction: CopyInstruction, sources: readonly string[], notes: Notes): void {
@@ -195,15 +237,25 @@ interface ExpandedMount {
 }
 
 function expandMount(word: Word, expand: Expander, notes: Notes): ExpandedMount {
-  const expanded = (value: string): string => expand.word(value, word.range);
-  return notes.at(word.range, () => {
+  return atField(word, notes, () => {
     const fields = parseCsv(word.raw).map((field) => {
       const [, key = "", value] = /^([^=]*)=(.*)$/s.exec(field) ?? [];
-      return value === undefined || key.toLowerCase() === "from" ? field : `${key}=${expanded(value)}`;
+      return value === undefined || key.toLowerCase() === "from"
+        ? field
+        : `${key}=${expand.word(value, mountFieldRange(word, fieldKey(field)))}`;
     });
     const text = fields.map((field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(",");
     return { text, mount: parseMount(text), from: mountFrom(word.raw) };
   });
+}
+
+/** Runs `work`; what is wrong in the mount is placed at its field. */
+function atField<T>(word: Word, notes: Notes, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw isNacreError(error) ? error.at(notes.place(mountErrorRange(error, word))) : error;
+  }
 }
 
 /** The file system that a mount shows; without `from` only a bind mount has one: the main context. */

@@ -11,11 +11,12 @@ import { finalCommand, obeyedVariables, secretNames, setterInside } from "./fina
 import { readLimitRights, ulimitArguments } from "./limits.js";
 import { needStepProgram, optionalProgram, stepPath } from "./programs.js";
 import type { PlannedProcess, RootPlan } from "./rootPlan.js";
-import { makeSetupFiles, removeSetupFiles, type SetupFiles } from "./setupFiles.js";
+import { makeSetupFiles, makeStage, removeSetupFiles, type SetupFiles } from "./setupFiles.js";
 import { encodeOperand, needsEncoding, operation, SETUP_SCRIPT } from "./setupScript.js";
+import { type Stage, stageKey } from "./stage.js";
 import { execFailure, StartWatch, setupError, unstartable } from "./stepExit.js";
 import { runStepProcess, type StepEnd } from "./stepProcess.js";
-import { StepStarter } from "./stepStart.js";
+import { StageLost, type StepCommand, StepStarter } from "./stepStart.js";
 import type { RunExit, RunIo } from "./types.js";
 
 /** Everything of one execution, until it ends for good or is tried in another way. */
@@ -27,9 +28,11 @@ interface Attempt {
   readonly setter: number;
   readonly group: ControlGroup | undefined;
   readonly starter: StepStarter;
+  /** False where one has failed. */
+  readonly staged: boolean;
 }
 
-type Outcome = RunExit | "without volatile" | "with another setter";
+type Outcome = RunExit | "without volatile" | "with another setter" | "without stage";
 
 /** Kernels before 5.10 do not know that option of overlays. */
 let volatileWorks = true;
@@ -48,10 +51,12 @@ async function execute(plan: RootPlan, io: RunIo, options: ExecuteOptions, start
   assertRootIsMount();
   const group = makeControlGroup(plan.process.limits);
   try {
+    let staged = true;
     for (let setter = 0; ; ) {
-      const outcome = await attempt({ plan, io, options, setter, group, starter });
+      const outcome = await attempt({ plan, io, options, setter, group, starter, staged });
       if (typeof outcome === "object") return outcome;
       if (outcome === "with another setter") setter += 1;
+      if (outcome === "without stage") staged = false;
     }
   } finally {
     await group?.remove();
@@ -62,10 +67,13 @@ async function attempt(current: Attempt): Promise<Outcome> {
   const { plan, io, options, group } = current;
   if (options.signal?.aborted) throw cancelled();
   const withVolatile = volatileWorks;
-  const files = makeSetupFiles(plan, options.hand, withVolatile, io.kind === "terminal");
+  const stage = stageFor(current);
+  const terminal = io.kind === "terminal";
+  const files = makeSetupFiles(plan, options.hand, { volatile: withVolatile, terminal, stage });
   try {
     const watch = io.kind === "log" ? new StartWatch(files.tag, io.onOutput) : undefined;
-    const end = await run(current, files, watch ? { kind: "log", onOutput: watch.push } : io);
+    const end = await run(current, files, watch ? { kind: "log", onOutput: watch.push } : io, stage);
+    if (end === "without stage") return end;
     if (end === undefined) return unstartable(commandOf(current)[0] ?? "", 126, "argument list too long");
     if (end.killed !== undefined || end.began) {
       const outcome = outcomeOf(current, end, watch?.words);
@@ -77,29 +85,51 @@ async function attempt(current: Attempt): Promise<Outcome> {
       volatileWorks = false;
       return "without volatile";
     }
+    if (stage) return "without stage";
     throw setupError({ operation: end.failed, words: end.errors, mounts: files.mounts });
   } finally {
     removeSetupFiles(files.directory);
   }
 }
 
-/** @returns undefined if the kernel takes no command that long */
-async function run(current: Attempt, files: SetupFiles, io: RunIo): Promise<StepEnd | undefined> {
-  const { plan, options } = current;
-  const { secretEnv, limits } = plan.process;
+/** What begins the chain: the same for most steps. */
+function chainOf({ plan, io }: Attempt): Pick<StepCommand, "env" | "head"> {
+  const { secretEnv } = plan.process;
   const secrets = [...secretEnv.values()].map((value, at) => [`NACRE_SECRET_${at}`, encodeOperand(value)] as const);
   const env = {
     // By its path: a busybox that is the shell has a mount of its own.
     ...{ PATH: stepPath(), LC_ALL: "C", LIBMOUNT_FORCE_MOUNT2: "always", NACRE_MOUNT: needStepProgram("mount") },
     ...Object.fromEntries(secrets),
   };
-  const { signal, warn } = options;
+  return { env, head: namespaces(plan.process, io) };
+}
+
+/** The stage that waits, if it is what this plan needs. */
+function stageFor(current: Attempt): Stage | undefined {
+  if (!current.staged || current.io.kind !== "log") return undefined;
+  const stage = current.starter.waitingStage(chainOf(current));
+  return stage && stage.key === stageKey(current.plan, current.options.hand) ? stage : undefined;
+}
+
+/** @returns undefined if the kernel takes no command that long */
+async function run(
+  current: Attempt,
+  files: SetupFiles,
+  io: RunIo,
+  stage: Stage | undefined,
+): Promise<StepEnd | "without stage" | undefined> {
+  const { plan, options } = current;
+  const { signal, warn, hand } = options;
   const { input, directory: cwd } = files;
-  const argv = [...namespaces(plan.process, io), ...setupArguments(current, files, io)];
+  const argv = setupArguments(current, files, io);
+  const { timeout } = plan.process.limits;
+  const next = () => makeStage(plan, hand);
+  const command = { ...chainOf(current), argv, cwd, input, signal, warn, timeout, stage, makeStage: next };
   try {
-    return await runStepProcess({ argv, env, cwd, input, signal, warn, timeout: limits.timeout }, io, current.starter);
+    return await runStepProcess(command, io, current.starter);
   } catch (error) {
     if (errnoOf(error) === "E2BIG") return undefined;
+    if (error instanceof StageLost) return "without stage";
     const why = error instanceof Error ? error.message : String(error);
     throw new NacreError("ISOLATION", `the step's processes cannot be started: ${why}`, {
       hint: "find out what works here with: nacre info",

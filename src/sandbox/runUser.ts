@@ -3,6 +3,7 @@
  */
 import type { Accounts, PasswdEntry } from "../image/users.js";
 import { NacreError } from "../support/errors.js";
+import { nearest } from "../support/suggest.js";
 
 /** The process's ids and where it is at home. */
 export interface RunUser {
@@ -55,7 +56,7 @@ function findUser(user: string, spec: string, accounts: Accounts): FoundUser {
   if (number !== undefined) return { uid: checked(number, MAX_LOOKED_UP, spec), gid: 0, name: undefined };
   throw new NacreError("USER_NOT_FOUND", `unable to find user ${user}: no matching entries in passwd file`, {
     hint: accounts.passwd
-      ? "add the user in an earlier RUN, or give its number"
+      ? `${didYouMean(user, accounts.passwd)}add the user in an earlier RUN, or give its number`
       : "the image has no /etc/passwd: give the user's number",
     facts: { user: spec },
   });
@@ -68,10 +69,18 @@ function findGroup(group: string, spec: string, accounts: Accounts): number {
   if (number !== undefined) return checked(number, MAX_LOOKED_UP, spec);
   throw new NacreError("USER_NOT_FOUND", `unable to find group ${group}: no matching entries in group file`, {
     hint: accounts.groups
-      ? "add the group in an earlier RUN, or give its number"
+      ? `${didYouMean(group, accounts.groups)}add the group in an earlier RUN, or give its number`
       : "the image has no /etc/group: give the group's number",
     facts: { user: spec },
   });
+}
+
+function didYouMean(name: string, known: readonly { readonly name: string }[]): string {
+  const near = nearest(
+    name,
+    known.map((entry) => entry.name),
+  );
+  return near === undefined ? "" : `did you mean ${near}? Otherwise `;
 }
 
 /** Groups that list the user by name. */

@@ -14,6 +14,7 @@ import { rootMountOptions } from "./noDevices.js";
 import { needStepProgram } from "./programs.js";
 import type { PlannedMount, RootPlan } from "./rootPlan.js";
 import { encodeOperand, operation, walkOperation } from "./setupScript.js";
+import { isStaged, STAGED, type Stage, stageKey, stageMounts } from "./stage.js";
 import { DEVICE_NODES, deviceLinks, INSECURE_DEVICE_NODES } from "./standardMounts.js";
 
 /** A directory for one execution. */
@@ -38,17 +39,15 @@ const SYSTEM = /^(proc|dev|sys)(\/|$)|^etc\/(hosts|resolv\.conf)$/;
 
 /**
  * Makes the directory.
- * @param volatile no synchronisation of upper directories with the disk when they are unmounted
  * @throws NacreError STORE, DISK_FULL; ISOLATION if a mount's options do not fit into a page; MOUNT
  */
-export function makeSetupFiles(plan: RootPlan, hand: Hand, volatile: boolean, terminal: boolean): SetupFiles {
+export function makeSetupFiles(plan: RootPlan, hand: Hand, { volatile, terminal, stage }: SetupChoices): SetupFiles {
   const directory = `${plan.dir}/run-${uniqueSuffix()}`;
   try {
     fs.mkdirSync(directory, { mode: 0o700 });
-    for (const name of ["l", DEV, "secrets"]) fs.mkdirSync(`${directory}/${name}`);
-    fillDev(`${directory}/${DEV}`);
-    const setup = new Setup(plan, hand, volatile, directory);
-    setup.build();
+    for (const name of ["l", "secrets"]) fs.mkdirSync(`${directory}/${name}`);
+    const setup = new Setup({ plan, hand, volatile, directory, root: toByteString(`${plan.dir}/merged`) });
+    setup.build(stage);
     const tag = terminal ? "nacre" : `nacre-${uniqueSuffix()}`;
     return {
       directory,
@@ -60,6 +59,37 @@ export function makeSetupFiles(plan: RootPlan, hand: Hand, volatile: boolean, te
     };
   } catch (error) {
     removeSetupFiles(directory);
+    throw ioError("STORE", `writing ${directory}`, error);
+  }
+}
+
+/** How a step is set up. */
+export interface SetupChoices {
+  /** No synchronisation of upper directories with the disk when they are unmounted. */
+  readonly volatile: boolean;
+  readonly terminal: boolean;
+  /** Where /proc, /dev and /sys are mounted already, for the process that will do the rest. */
+  readonly stage?: Stage | undefined;
+}
+
+/**
+ * Makes the directory of a stage like the one that a plan needs.
+ * @returns undefined where the plan has something of its own in it
+ * @throws NacreError STORE, DISK_FULL
+ */
+export function makeStage(plan: RootPlan, hand: Hand): Stage | undefined {
+  const key = stageKey(plan, hand);
+  if (key === undefined) return undefined;
+  // Beside the step's directory, and named like it, so that it is swept if it is left there.
+  const directory = `${plan.dir.replace(/[^./]*$/, "")}${uniqueSuffix()}`;
+  const root = toByteString(`${directory}/root`);
+  try {
+    fs.mkdirSync(directory, { mode: 0o700 });
+    for (const name of ["root", ...STAGED.map((name) => `root/${name}`)]) fs.mkdirSync(`${directory}/${name}`);
+    const setup = new Setup({ plan, hand, volatile: false, directory, root });
+    return { key, directory, root, list: setup.buildStage(stageMounts(plan, root)!) };
+  } catch (error) {
+    fs.rmSync(directory, { recursive: true, force: true });
     throw ioError("STORE", `writing ${directory}`, error);
   }
 }
@@ -85,9 +115,21 @@ function startNames(directory: string, tag: string): StartNames {
 
 /** What is mounted as /dev: links, and files for nodes to be bound upon. */
 function fillDev(dir: string): void {
+  fs.mkdirSync(dir);
   fs.chmodSync(dir, 0o755);
   for (const { name, target } of deviceLinks(fs.existsSync("/proc/kcore"))) fs.symlinkSync(target, `${dir}/${name}`);
   for (const { name } of DEVICE_NODES) fs.closeSync(fs.openSync(`${dir}/${name}`, "wx", 0o644));
+}
+
+/** What a {@link Setup} works with. */
+interface SetupInput {
+  readonly plan: RootPlan;
+  readonly hand: Hand;
+  readonly volatile: boolean;
+  /** Where it may write. */
+  readonly directory: string;
+  /** Where the root is going to be. */
+  readonly root: ByteString;
 }
 
 class Setup {
@@ -104,22 +146,29 @@ class Setup {
   #lists = 0;
   #names = 0;
 
-  constructor(plan: RootPlan, hand: Hand, volatile: boolean, directory: string) {
+  constructor({ plan, hand, volatile, directory, root }: SetupInput) {
     this.#plan = plan;
     this.#hand = hand;
     this.#volatile = volatile;
     this.#directory = directory;
-    this.#root = toByteString(`${plan.dir}/merged`);
+    this.#root = root;
   }
 
-  build(): void {
+  /** @returns the absolute path of the list of mounts */
+  buildStage(mounts: readonly PlannedMount[]): string {
+    mounts.forEach((mount, at) => void this.#addMount(mount, mounts.slice(0, at)));
+    return `${this.#directory}/${this.#writeList()}`;
+  }
+
+  build(stage: Stage | undefined): void {
     const { dir, lower, mounts, secretFiles, makeCwd, process } = this.#plan;
     if (secretFiles.length > 0) this.#addSecretPlace();
     for (const mount of mounts) if (mount.base === "step") this.#addHelper(mount);
     const overlay = { lower, upper: `${dir}/upper`, work: `${dir}/work` };
     this.#add(this.#overlay(this.#root, overlay, rootMountOptions(process)), "the step's root", true);
+    if (stage) this.#addStage(stage);
     mounts.forEach((mount, at) => {
-      if (mount.base !== "step") this.#addMount(mount, mounts.slice(0, at));
+      if (mount.base !== "step" && !(stage && isStaged(mount))) this.#addMount(mount, mounts.slice(0, at));
     });
     this.#flush();
     this.#addDevices();
@@ -127,6 +176,13 @@ class Setup {
     if (makeCwd !== undefined) {
       const { uid, gid } = process;
       this.operations.push(...walkOperation("dir", makeCwd, uid === 0 && gid === 0 ? "" : `${uid}:${gid}`));
+    }
+  }
+
+  #addStage({ root }: Stage): void {
+    for (const name of STAGED) {
+      const entry = { source: `${root}/${name}`, target: this.#inRoot(name), type: "bind", options: ["rbind"] };
+      this.#add(entry, `/${name}`, true);
     }
   }
 
@@ -165,6 +221,7 @@ class Setup {
    * mounts. The nodes in it are the host's.
    */
   #addDev({ target, options }: PlannedMount): void {
+    fillDev(`${this.#directory}/${DEV}`);
     const source = toByteString(`${this.#directory}/${DEV}`);
     const kept = options.filter((word) => word === "nosuid" || word === "nodev");
     const locked = this.#hand.flavour === "root" ? [] : lockedFlags(this.#hostMounts, fromByteString(source));
@@ -270,12 +327,16 @@ class Setup {
 
   #flush(): void {
     if (this.#entries.length === 0) return;
-    const file = `fstab${this.#lists}`;
+    const isFirst = this.#lists === 0;
+    this.operations.push(...operation("mount", this.#writeList()));
+    if (isFirst) this.operations.push(...operation("root", encodeOperand(`${this.#plan.dir}/merged`)));
+  }
+
+  #writeList(): string {
+    const file = `fstab${this.#lists++}`;
     fs.writeFileSync(`${this.#directory}/${file}`, Buffer.from(fstabText(this.#entries), "latin1"), { mode: 0o600 });
-    this.operations.push(...operation("mount", file));
-    if (this.#lists === 0) this.operations.push(...operation("root", encodeOperand(`${this.#plan.dir}/merged`)));
     this.#entries = [];
-    this.#lists += 1;
+    return file;
   }
 }
 

@@ -33,7 +33,9 @@ exec "$@"
  * Process 1 of the outer pid namespace. It keeps its credentials, and so its death signal, which a step that changes to
  * another user loses. It asked for that signal only after it was there: so it too checks its parent. All pids are read from
  * the same /proc, whichever pid namespace that belongs to. A log goes through a pipe, because nacre's end is a
- * socket, and /dev/stdout could not be opened then. What a terminal sends is for the step alone. Arguments: `log` or `terminal`; the command to go on with.
+ * socket, and /dev/stdout could not be opened then. What a terminal sends is for the step alone. Arguments: `log`, `later` or
+ * `terminal`; the command to go on with. `later` is `log` for a command that is not known yet: without one, it is waited for
+ * here, else the one that is given waits itself.
  */
 export const OUTER_SCRIPT = `
 read -r self name state parent rest </proc/self/stat || exit 1
@@ -43,17 +45,17 @@ trap : INT QUIT TERM HUP
 echo "ready $self $parent" >&3
 mode=$1
 shift
-if test "$mode" = later; then
-  mode=log
+if test "$mode$#" = later0; then
   read -r nacre_orders <&7 && . "$nacre_orders" || exit 1
+  mode=log
 fi
-exec 7<&-
+test "$mode" = later || exec 7<&-
 case $mode in
-  log)
+  log | later)
     {
       "$@"
       echo "exit $?" >&3
-    } | cat 3>&- 5>&- 6<&-
+    } | cat 3>&- 5>&- 6<&- 7<&-
     ;;
   terminal)
     "$@"
@@ -82,7 +84,8 @@ export interface SetupOperations {
 
 /**
  * Makes the root and becomes the step's process. It starts in the directory of this execution. Its arguments are
- * operations (see {@link operation}), then `begin`, the mode, whether the command is encoded, how many secret variables and
+ * operations (see {@link operation}), or `wait` where they come as orders, with a list of what is to be mounted before that
+ * (or an empty word); then `begin`, the mode, whether the command is encoded, how many secret variables and
  * how many control groups there are, the names of the variables, the files by which the groups are joined, and the
  * command. The groups are joined last, when nothing is left to be done that a limit could prevent.
  *
@@ -105,6 +108,20 @@ decode() {
       ;;
   esac
 }
+mounts() {
+  said=$("$NACRE_MOUNT" -n -a -v -T "$1") || fail mount
+  case $said in
+    *": already mounted"* | *": ignored"*)
+      echo "$said" >&2
+      fail mount
+      ;;
+  esac
+}
+if test "$1" = wait; then
+  test -z "$2" || mounts "$2"
+  read -r nacre_orders <&7 && . "$nacre_orders" || exit 1
+fi
+exec 7<&-
 cd -P . || fail start
 base=$PWD
 root=
@@ -113,13 +130,7 @@ while test "$1" != begin; do
   shift
   case $operation in
     mount)
-      said=$("$NACRE_MOUNT" -n -a -v -T "$1") || fail mount
-      case $said in
-        *": already mounted"* | *": ignored"*)
-          echo "$said" >&2
-          fail mount
-          ;;
-      esac
+      mounts "$1"
       shift
       ;;
     root)

@@ -9,6 +9,7 @@ import type { Writable } from "node:stream";
 import { inheritableDescriptors } from "./inherited.js";
 import { needStepProgram, optionalProgram } from "./programs.js";
 import { CLOSE_SCRIPT, OUTER_SCRIPT, START_SCRIPT } from "./setupScript.js";
+import { removeStage, type Stage } from "./stage.js";
 import type { RunIo } from "./types.js";
 
 /** Milliseconds after the start of a step until the next one's processes are started: this one's come first. */
@@ -20,8 +21,16 @@ const ORDERS = "orders";
 
 /** What to run. */
 export interface StepCommand {
-  /** Run as a child of process 1 of the outer pid namespace; the first one is an absolute path. */
+  /**
+   * Run as a child of process 1 of the outer pid namespace; the first one is an absolute path, be it of `head` or of `argv`.
+   */
   readonly argv: readonly string[];
+  /** What begins the command: it is the same for many steps, and takes `wait` in place of all the rest to be given that later. */
+  readonly head?: readonly string[] | undefined;
+  /** The command needs this one, and so the process that has made it. */
+  readonly stage?: Stage | undefined;
+  /** Makes a stage for a step like this one. */
+  readonly makeStage?: (() => Stage | undefined) | undefined;
   /** All of it. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -36,8 +45,17 @@ export interface StepCommand {
 /** A process that waits for a command. */
 interface Spare {
   readonly child: ChildProcess;
-  /** The environment that it was started with. */
-  readonly env: string;
+  /** The environment and the head that it was started with. */
+  readonly kind: string;
+  /** What it mounts before it waits; removed when the process has ended. */
+  readonly stage: Stage | undefined;
+}
+
+/** The process that had made a step's stage is gone: the step has to be set up without it. */
+export class StageLost extends Error {}
+
+function kindOf({ env, head }: Pick<StepCommand, "env" | "head">): string {
+  return JSON.stringify([env, head]);
 }
 
 /** Starts the processes of steps. One for a series of steps keeps one process waiting: close it, and that ends. */
@@ -51,12 +69,20 @@ export class StepStarter {
     this.#series = series;
   }
 
-  /** @throws the error of spawn(2) */
+  /** @throws the error of spawn(2); StageLost */
   start(command: StepCommand, io: RunIo): ChildProcess {
-    if (io.kind !== "log" || !isPlain(command)) return startNow(command, io);
-    const child = this.#give(command) ?? startNow(command, io);
-    this.#prepareNext(command);
+    const plain = io.kind === "log" && isPlain(command);
+    const given = plain ? this.#give(command) : undefined;
+    if (given === undefined && command.stage !== undefined) throw new StageLost();
+    const child = given ?? startNow(command, io);
+    if (plain) this.#prepareNext(command);
     return child;
+  }
+
+  /** The stage of the process that waits for such a command. */
+  waitingStage(command: Pick<StepCommand, "env" | "head">): Stage | undefined {
+    const spare = this.#spare;
+    return spare && isWaiting(spare) && spare.kind === kindOf(command) ? spare.stage : undefined;
   }
 
   close(): void {
@@ -67,9 +93,10 @@ export class StepStarter {
 
   #give(command: StepCommand): ChildProcess | undefined {
     const spare = this.#spare;
-    if (spare === undefined || spare.env !== JSON.stringify(command.env)) return undefined;
+    if (spare === undefined || spare.kind !== kindOf(command) || !isWaiting(spare)) return undefined;
+    // A step that needs no stage is not disturbed by one: it is out of sight of the root.
+    if (command.stage !== undefined && spare.stage !== command.stage) return undefined;
     const { child } = spare;
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return undefined;
     const path = `${command.cwd}/${ORDERS}`;
     fs.writeFileSync(path, orders(command), { flag: "wx", mode: 0o600 });
     this.#spare = undefined;
@@ -78,28 +105,48 @@ export class StepStarter {
     return child;
   }
 
-  #prepareNext({ env, warn }: StepCommand): void {
+  /** A step like this one is expected next. */
+  #prepareNext(command: StepCommand): void {
     clearTimeout(this.#timer);
     if (!this.#series || this.#spare !== undefined || this.#isClosed) return;
-    this.#timer = setTimeout(() => this.#prepare(env, warn), SPARE_DELAY).unref();
+    this.#timer = setTimeout(() => this.#prepare(command), SPARE_DELAY).unref();
   }
 
-  #prepare(env: StepCommand["env"], warn: StepCommand["warn"]): void {
-    const child = spawnFirst(["later"], "/", env, LOG_STDIO, warn);
+  #prepare(command: StepCommand): void {
+    const { env, head, warn } = command;
+    const stage = tryStage(command);
+    const waiting = head ? [...head, "wait", stage?.list ?? ""] : [];
+    const child = spawnFirst(["later", ...waiting], "/", env, LOG_STDIO, warn);
     // Without one that waits, the next step starts its own.
     child.on("error", () => {});
     ordersOf(child)?.on("error", () => {});
+    if (stage) child.once("close", () => removeStage(stage));
     child.unref();
-    this.#spare = { child, env: JSON.stringify(env) };
+    this.#spare = { child, kind: kindOf(command), stage };
   }
 
   /** Without orders it ends by itself. */
   #dismiss(): void {
-    const child = this.#spare?.child;
+    const spare = this.#spare;
     this.#spare = undefined;
-    if (child === undefined) return;
+    if (spare === undefined) return;
+    const { child, stage } = spare;
     for (const stream of child.stdio) stream?.destroy();
     child.kill("SIGKILL");
+    if (stage) removeStage(stage);
+  }
+}
+
+function isWaiting({ child }: Spare): boolean {
+  return child.exitCode === null && child.signalCode === null && child.pid !== undefined;
+}
+
+/** What fails here fails for the next step itself, and is told then. */
+function tryStage({ makeStage }: StepCommand): Stage | undefined {
+  try {
+    return makeStage?.();
+  } catch {
+    return undefined;
   }
 }
 
@@ -129,8 +176,8 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-function startNow({ argv, env, cwd, warn }: StepCommand, io: RunIo): ChildProcess {
-  return spawnFirst([io.kind, ...argv], cwd, env, io.kind === "log" ? LOG_STDIO : TERMINAL_STDIO, warn);
+function startNow({ head = [], argv, env, cwd, warn }: StepCommand, io: RunIo): ChildProcess {
+  return spawnFirst([io.kind, ...head, ...argv], cwd, env, io.kind === "log" ? LOG_STDIO : TERMINAL_STDIO, warn);
 }
 
 function spawnFirst(

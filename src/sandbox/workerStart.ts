@@ -73,10 +73,13 @@ function namespacesFor(ids: WorkerIds): string[] {
   return ["--user", ...(ids === "single" ? ["--map-root-user"] : []), "--mount"];
 }
 
-/** The sources are TypeScript, which a process of its own cannot load: then the built one serves. */
+/**
+ * The sources are TypeScript, which a process of its own cannot load: then the built one serves. (In the command's bundle
+ * this module lies in `cli/`.)
+ */
 function workerProgram(): string {
   const here = fileURLToPath(import.meta.url);
-  if (here.endsWith(".js")) return path.join(path.dirname(here), "workerMain.js");
+  if (here.endsWith(".js")) return path.join(path.dirname(here), "../sandbox/workerMain.js");
   return path.join(path.dirname(here), "../../dist/sandbox/workerMain.js");
 }
 

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { type Digest, digestOfHex } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import { errnoOf, isNacreError } from "../support/errors.js";
-import { hashFile, openIfThere, unlinkIfThere } from "./files.js";
+import { hashFile, namesIn, openIfThere, unlinkIfThere } from "./files.js";
 import { encodeEntries, INDEX_LOCK, nameOf } from "./references.js";
 import type { Store } from "./store.js";
 import { type Entry, inventory, type Kind, pathOf } from "./tombstones.js";
@@ -32,6 +32,8 @@ export interface CheckReport {
   readonly lists: number;
   readonly blocks: number;
   readonly snapshots: number;
+  /** Downloads, hashed again, and git repositories, which git checks itself when it uses them. */
+  readonly sources: number;
   readonly problems: readonly CheckProblem[];
 }
 
@@ -73,6 +75,7 @@ class Check {
     if (this.#repair) for (const digest of damaged) await removeIfWrong(this.#store.directory, digest);
     this.#checkDerived();
     await this.#checkSnapshots();
+    await this.#checkSources();
     return {
       blobs: this.#count("blob"),
       bytes: this.#bytes,
@@ -82,6 +85,7 @@ class Check {
       lists: this.#count("list"),
       blocks: this.#count("block"),
       snapshots: this.#count("snapshot"),
+      sources: this.#count("source"),
       problems: this.#problems,
     };
   }
@@ -116,12 +120,16 @@ class Check {
 
   /** The hash of a blob; undefined if it is gone meanwhile, empty if it cannot be read. */
   async #hash(digest: Digest, total: number): Promise<string | undefined> {
-    const fd = openIfThere(this.#store.blobPath(digest));
+    return this.#hashPath(this.#store.blobPath(digest), () => this.#onProgress(Math.min(this.#bytes, total), total));
+  }
+
+  async #hashPath(path: string, onBytes: () => void = () => {}): Promise<string | undefined> {
+    const fd = openIfThere(path);
     if (fd === undefined) return undefined;
     try {
       return await hashFile(fd, (bytes) => {
         this.#bytes += bytes;
-        this.#onProgress(Math.min(this.#bytes, total), total);
+        onBytes();
       });
     } catch (error) {
       if (errnoOf(error) === "EIO") return "";
@@ -197,6 +205,22 @@ class Check {
       if (isSound || !fs.existsSync(pathOf(directory, kind, name))) continue;
       this.#report(kind, name, found ? `the snapshot ${base} that it lies on is gone` : "is damaged");
       if (this.#repair) await snapshots.remove(name);
+    }
+  }
+
+  /** What was downloaded lies under the name of its digest. */
+  async #checkSources(): Promise<void> {
+    const { directory } = this.#store;
+    for (const { kind, name } of this.#entries) {
+      if (kind !== "source") continue;
+      const path = pathOf(directory, kind, name);
+      for (const file of namesIn(path).filter((one) => /^[0-9a-f]{64}$/.test(one))) {
+        const actual = await this.#hashPath(`${path}/${file}`);
+        if (actual === undefined || actual === file) continue;
+        const what = actual === "" ? "cannot be read" : `has the digest sha256:${actual}`;
+        this.#report(kind, name, `the download sha256:${file} ${what}`);
+        if (this.#repair) unlinkIfThere(`${path}/${file}`);
+      }
     }
   }
 

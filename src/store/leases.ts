@@ -19,16 +19,16 @@ const SESSION_SPAN = 15 * 60_000;
 /** Protects what it names from garbage collection, in all processes, until it is released or its process ends. */
 export interface Lease {
   /**
-   * Adds blobs, indexes and lists by digest, records by id, directories as `snapshot:NAME` and `mount:NAME` (see
-   * {@link Store.useDirectories}). A protected manifest protects all of its image, a delta the snapshot it lies on.
+   * Adds blobs, indexes and lists by digest, records by id, directories as `snapshot:NAME`, `mount:NAME` and
+   * `source:NAME` (see {@link Store.useDirectories}). A protected manifest protects all of its image, a delta the snapshot it lies on.
    */
   protect(digests: Iterable<Digest>, records?: Iterable<string>, directories?: Iterable<LeasedDirectory>): void;
   /** Ends the protection. Calling it again does nothing. */
   release(): void;
 }
 
-/** A snapshot, or the directory of a cache mount, as a lease names it. */
-export type LeasedDirectory = `snapshot:${string}` | `mount:${string}`;
+/** A snapshot, the directory of a cache mount, or that of a source (`KIND-NAME`), as a lease names it. */
+export type LeasedDirectory = `snapshot:${string}` | `mount:${string}` | `source:${string}`;
 
 /** What living leases name. */
 export interface Protected {
@@ -135,7 +135,7 @@ function readLease(
 }
 
 function isLeasedDirectory(line: string): line is LeasedDirectory {
-  return line.startsWith("snapshot:") || line.startsWith("mount:");
+  return line.startsWith("snapshot:") || line.startsWith("mount:") || line.startsWith("source:");
 }
 
 class LeaseHandle implements Lease {

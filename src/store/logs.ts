@@ -99,6 +99,8 @@ const buildSchema = v.object({
   dockerfile: v.string(),
   context: v.string(),
   target: v.optional(v.string()),
+  /** What the user calls this build (BUILDKIT_BUILD_NAME). */
+  title: v.optional(v.string()),
   names: v.array(v.string()),
   digest: v.optional(v.string()),
   error: v.optional(v.string()),

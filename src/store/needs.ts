@@ -59,6 +59,7 @@ export class NeedsFinder {
     for (const directory of leased.directories) {
       const [kind, name] = [directory.slice(0, directory.indexOf(":")), directory.slice(directory.indexOf(":") + 1)];
       if (kind === "mount") needed.push(`mount.${name}`);
+      else if (kind === "source") needed.push(`source.${name}`);
       else if (isSnapshotName(name)) {
         const base = this.#store.snapshots.read(name)?.base;
         needed.push(`snapshot.${name}`);

@@ -10,7 +10,7 @@ export type RemovalReason =
   | "unusable"
   /** A cache that is made again when it is needed: compressed blocks, stat caches, uncompressed companions, snapshots. */
   | "regenerable"
-  /** A record, or what a cache mount keeps, that was not used for the longest time. */
+  /** A record, what a cache mount keeps, or what was fetched from elsewhere, that was not used for the longest time. */
   | "least recently used"
   /** Needed only by records that go. */
   | "its records were removed";
@@ -116,8 +116,8 @@ class Decision {
   removeRecords(): void {
     const candidates = this.#input.records.filter((record) => !record.leased);
     const byEntry = new Map(candidates.map((record) => [record.entry.id, record]));
-    const mounts = [...this.#left.values()].filter((entry) => entry.kind === "mount" && !this.#isNeeded(entry.id));
-    for (const entry of byUse([...mounts, ...candidates.map((record) => record.entry)])) {
+    const trees = [...this.#left.values()].filter((entry) => KEPT_TREES.has(entry.kind) && !this.#isNeeded(entry.id));
+    for (const entry of byUse([...trees, ...candidates.map((record) => record.entry)])) {
       if (!this.#mayRemove(entry)) return;
       this.#remove(entry, "least recently used");
       const needs = byEntry.get(entry.id)?.needs;
@@ -166,7 +166,9 @@ class Decision {
 }
 
 /** Kinds that nobody refers to: they go by their last use, or when they cannot be used. */
-const UNNEEDED_KINDS: ReadonlySet<Kind> = new Set<Kind>(["record", "block", "stat", "snapshot", "mount"]);
+const UNNEEDED_KINDS: ReadonlySet<Kind> = new Set<Kind>(["record", "block", "stat", "snapshot", "mount", "source"]);
+/** Directories that cannot be made again from the store alone: they go with the records, by their last use. */
+const KEPT_TREES: ReadonlySet<Kind> = new Set<Kind>(["mount", "source"]);
 
 /** A snapshot is used whenever a delta on it is, and, where both were used at one time, goes after it. */
 function afterDeltas(snapshots: readonly Entry[]): Entry[] {

@@ -15,10 +15,10 @@ import { treeSize } from "./treeSize.js";
 export const PRUNE_LOCK = "prune";
 
 /**
- * What garbage collection tells apart. `notes`: the list of a layer's blobs, beside its index. Two are directories:
- * `snapshot`, and `mount`, what cache mounts of RUN keep.
+ * What garbage collection tells apart. `notes`: the list of a layer's blobs, beside its index. Three are directories:
+ * `snapshot`; `mount`, what cache mounts of RUN keep; and `source`, a download or a git repository.
  */
-export type Kind = "blob" | "index" | "notes" | "list" | "block" | "stat" | "record" | "snapshot" | "mount";
+export type Kind = "blob" | "index" | "notes" | "list" | "block" | "stat" | "record" | "snapshot" | "mount" | "source";
 
 /** `KIND.NAME`: identifies an entry of the store, and names its tombstone. */
 export type EntryId = `${Kind}.${string}`;
@@ -27,7 +27,7 @@ export type EntryId = `${Kind}.${string}`;
 export interface Entry {
   readonly id: EntryId;
   readonly kind: Kind;
-  /** Hex digits, for records and snapshots the name in their directory. */
+  /** Hex digits; for records and snapshots the name in their directory, for sources `KIND-` and hex digits. */
   readonly name: string;
   /** Bytes on disk. */
   readonly bytes: number;
@@ -60,12 +60,14 @@ export function pathOf(directory: StoreDirectory, kind: Kind, name: string): str
       return directory.at("snapshots", name);
     case "mount":
       return directory.at("mounts", name);
+    case "source":
+      return directory.at("sources", ...name.split("-", 2));
   }
 }
 
 /** True for the kinds that are directories. */
-export function isTree(kind: Kind): kind is "snapshot" | "mount" {
-  return kind === "snapshot" || kind === "mount";
+export function isTree(kind: Kind): kind is "snapshot" | "mount" | "source" {
+  return kind === "snapshot" || kind === "mount" || kind === "source";
 }
 
 /** Everything of the store that garbage collection may remove, by id. What is none of these is left out. */
@@ -93,7 +95,8 @@ export function inventory(directory: StoreDirectory): Map<EntryId, Entry> {
       for (const name of namesIn(directory.at(parent, shard))) if (name.startsWith(shard)) add(kind, name);
     }
   }
-  for (const entry of [...snapshotEntries(directory), ...mountEntries(directory)]) entries.set(entry.id, entry);
+  const trees = [...snapshotEntries(directory), ...mountEntries(directory), ...sourceEntries(directory)];
+  for (const entry of trees) entries.set(entry.id, entry);
   return entries;
 }
 
@@ -120,11 +123,21 @@ function snapshotEntries(directory: StoreDirectory): Entry[] {
 }
 
 function mountEntries(directory: StoreDirectory): Entry[] {
-  return namesIn(directory.at("mounts")).flatMap((name) => {
-    const path = pathOf(directory, "mount", name);
-    const used = isHex64(name) ? lastUse(path) : undefined;
-    return used === undefined ? [] : [{ id: `mount.${name}`, kind: "mount", name, bytes: treeSize(path).bytes, used }];
+  const names = namesIn(directory.at("mounts")).filter(isHex64);
+  return names.flatMap((name) => treeEntry(directory, "mount", name));
+}
+
+function sourceEntries(directory: StoreDirectory): Entry[] {
+  return namesIn(directory.at("sources")).flatMap((kind) => {
+    const names = namesIn(directory.at("sources", kind)).map((name) => `${kind}-${name}`);
+    return names.filter(isSourceName).flatMap((name) => treeEntry(directory, "source", name));
   });
+}
+
+function treeEntry(directory: StoreDirectory, kind: "mount" | "source", name: string): Entry[] {
+  const path = pathOf(directory, kind, name);
+  const used = lastUse(path);
+  return used === undefined ? [] : [{ id: `${kind}.${name}`, kind, name, bytes: treeSize(path).bytes, used }];
 }
 
 /** When a directory of the store was used last; undefined if there is none. */
@@ -200,11 +213,17 @@ export async function undoPrune(directory: StoreDirectory, removeTree: RemoveTre
 
 /** Reads an id back. */
 export function parseId(id: string): Pick<Entry, "id" | "kind" | "name"> | undefined {
-  const match = /^(blob|index|notes|list|block|stat|record|mount)\.([0-9a-f.]+)$|^(snapshot)\.(.+)$/.exec(id);
+  const match = /^(blob|index|notes|list|block|stat|record|mount)\.([0-9a-f.]+)$|^(snapshot|source)\.(.+)$/.exec(id);
   if (!match) return undefined;
   const [kind, name] = [(match[1] ?? match[3]) as Kind, (match[2] ?? match[4])!];
-  if (isTree(kind) && !(kind === "snapshot" ? isSnapshotName(name) : isHex64(name))) return undefined;
+  if (isTree(kind) && !IS_TREE_NAME[kind](name)) return undefined;
   return { id: id as EntryId, kind, name };
+}
+
+const IS_TREE_NAME = { snapshot: isSnapshotName, mount: isHex64, source: isSourceName };
+
+function isSourceName(name: string): boolean {
+  return /^(?:http|git)-[0-9a-f]{64}$/.test(name);
 }
 
 function isHex64(name: string): boolean {

@@ -29,6 +29,8 @@ export interface StoreUsage {
   readonly snapshots: Amount;
   /** What cache mounts of RUN keep; each counts as one. */
   readonly mounts: Amount;
+  /** Downloads and git repositories; each address counts as one. */
+  readonly sources: Amount;
   /** tmp/ and tombstones/: work going on, and leftovers. */
   readonly temporary: Amount;
   /** Everything else: logs, leases, index.json and the like. */
@@ -52,6 +54,7 @@ export function storeUsage(store: Store): StoreUsage {
     statCaches: none(),
     snapshots: none(),
     mounts: none(),
+    sources: none(),
     temporary: none(),
     other: none(),
     total: none(),
@@ -68,7 +71,7 @@ export function storeUsage(store: Store): StoreUsage {
     if (needed.strong.has(id)) add(tallies.images, 1, bytes);
     known += bytes;
   }
-  const trees = new Set(["snapshots", "mounts"].map((name) => store.directory.at(name)));
+  const trees = new Set(["snapshots", "mounts", "sources"].map((name) => store.directory.at(name)));
   walk(store.path, (bytes) => add(tallies.total, 1, bytes), trees);
   for (const name of ["tmp", "tombstones"]) walk(store.directory.at(name), (bytes) => add(tallies.temporary, 1, bytes));
   tallies.other.count = tallies.total.count - entries.size - tallies.temporary.count;
@@ -86,6 +89,7 @@ const KIND_TALLY = {
   stat: "statCaches",
   snapshot: "snapshots",
   mount: "mounts",
+  source: "sources",
 } as const;
 
 function none(): Tally {

@@ -14,6 +14,8 @@ export type ErrorCode =
   | "DOCKERFILE_MISSING"
   /** Stages, references or arguments of a Dockerfile do not fit together. */
   | "PLAN_INVALID"
+  /** Checks found something, and the Dockerfile or the caller wants that to be a failure. */
+  | "CHECK_FAILED"
   /** An instruction that this version does not execute. */
   | "UNSUPPORTED"
   /** A base image or a named context is not there. */
@@ -58,6 +60,8 @@ export type ErrorCode =
   | "NOT_ALLOWED"
   /** A `--mount` of RUN cannot be made: its source, its target or its secret. */
   | "MOUNT"
+  /** Something on the network cannot be reached, or does not answer as it must. */
+  | "NETWORK"
   /** Stopped by a signal. */
   | "CANCELLED"
   /** A bug in nacre. */
@@ -108,6 +112,11 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
+/** The reason alone: `no such file or directory` of `ENOENT: no such file or directory, open '/x'`. */
+function whyOf(message: string): string {
+  return message.replace(/^E[A-Z0-9]+: /, "").replace(/^([^,]+), [a-z_]+( '.*)?$/s, "$1");
+}
+
 /**
  * Wraps the failure of a file operation: a full disk or quota gets its own code, everything else the given one.
  * @param doing what was being done, with the path, e.g. `writing /x/y`
@@ -121,6 +130,6 @@ export function ioError(code: ErrorCode, doing: string, error: unknown, hint?: s
       cause: error,
     });
   }
-  const why = error instanceof Error ? error.message.replace(/^E[A-Z0-9]+: /, "") : String(error);
+  const why = error instanceof Error ? whyOf(error.message) : String(error);
   return new NacreError(code, `${doing} failed: ${why}${errno ? ` (${errno})` : ""}`, { hint, cause: error });
 }

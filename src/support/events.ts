@@ -36,6 +36,15 @@ export type NacreEvent =
       readonly message: string;
       readonly place?: SourcePlace | undefined;
       readonly time: number;
+    }
+  /** A remark that asks for nothing to be done. */
+  | {
+      readonly type: "note";
+      /** Stable name. */
+      readonly rule: string;
+      readonly message: string;
+      readonly place?: SourcePlace | undefined;
+      readonly time: number;
     };
 
 /** Receives events; must not throw. `time` is in milliseconds since 1970. */

@@ -23,4 +23,6 @@ export interface SourcePlace {
   /** The whole text of the file. */
   readonly text: string;
   readonly range: SourceRange;
+  /** What is meant where the range only stands in for it: the ONBUILD trigger that a FROM line has fired. */
+  readonly note?: string | undefined;
 }

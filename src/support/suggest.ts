@@ -1,14 +1,22 @@
 /** "Did you mean": the nearest of some names. */
 
+/** Candidates that are looked at, and the longest word that is looked up: hints shall cost next to nothing. */
+const MAX_CANDIDATES = 1000;
+const MAX_WORD = 200;
+
 /**
  * The candidate nearest to `word`, if its edit distance is below 3 (BuildKit's limit for hints) and below the word's length.
- * Letter case does not count. The first of equally near candidates wins.
+ * Letter case does not count. The first of equally near candidates wins. Only the first 1,000 candidates are looked at, and
+ * words over 200 characters are near to nothing.
  */
 export function nearest(word: string, candidates: Iterable<string>, limit = 3): string | undefined {
+  if (word.length > MAX_WORD) return undefined;
   const wanted = word.toLowerCase();
+  let looked = 0;
   let best: string | undefined;
   let bestDistance = Math.min(limit, Math.max(wanted.length, 1));
   for (const candidate of candidates) {
+    if (++looked > MAX_CANDIDATES) break;
     const distance = editDistance(wanted, candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) {
       best = candidate;

@@ -81,7 +81,6 @@ describe("--output", () => {
     ["type=ocy,dest=x", "did you mean oci?"],
     ["type=__proto__", "unknown output type"],
     ["type=registry,name=x", "does not push"],
-    ["type=cacheonly", "kept in the store"],
     ["type=oci,dset=x", "did you mean dest?"],
     ["type=oci,compresion=gzip", "did you mean compression?"],
     ["type=oci,unpack=true", "keys are"],

@@ -1,18 +1,30 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { describe, expect, test } from "vitest";
-import { type BuildOptions, makeBuildRequest } from "../../src/cli/commands/buildRequest.js";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { environmentNotes } from "../../src/cli/commands/buildEnvironment.js";
+import { type BuildOptions, makeBuildRequest, type RequestSources } from "../../src/cli/commands/buildRequest.js";
 import type { BuildRequest } from "../../src/index.js";
 import type { NacreError } from "../../src/support/errors.js";
-import { rejectionOf } from "./errors.js";
+import { errorOf, rejectionOf } from "./errors.js";
 
 const stream = new PassThrough();
 
-function make(options: BuildOptions, env: Record<string, string> = {}, stdin = ""): Promise<BuildRequest> {
-  return makeBuildRequest(".", options, {
-    env,
+function sourcesOf(env: Record<string, string> = {}, stdin = ""): RequestSources {
+  return {
+    // No one's configuration of the docker command has a say here.
+    env: { DOCKER_CONFIG: "/nonexistent", ...env },
     stdout: { stream, isTTY: false },
     readStdin: async () => Buffer.from(stdin, "latin1"),
-  });
+    stdin: async function* () {
+      yield Buffer.from(stdin, "latin1");
+    },
+  };
+}
+
+function make(options: BuildOptions, env: Record<string, string> = {}, stdin = ""): Promise<BuildRequest> {
+  return makeBuildRequest(".", options, sourcesOf(env, stdin));
 }
 
 describe("the request of nacre build", () => {
@@ -27,6 +39,7 @@ describe("the request of nacre build", () => {
       annotations: {},
       noCache: false,
       noCacheFilter: [],
+      offline: false,
       allow: [],
       hosts: [],
       limits: { ulimits: [] },
@@ -38,6 +51,8 @@ describe("the request of nacre build", () => {
   const rows: [string, BuildOptions, Partial<BuildRequest>][] = [
     ["-f", { file: "sub/Dockerfile" }, { dockerfile: { kind: "file", path: "sub/Dockerfile" } }],
     ["an empty -f", { file: "" }, { dockerfile: undefined }],
+    ["-f with a URL", { file: "https://x/y" }, { dockerfile: { kind: "url", url: "https://x/y" } }],
+    ["--offline", { offline: true }, { offline: true }],
     ["-t", { tag: ["hello", "r.example:5000/a/b:2"] }, { tags: ["hello:latest", "r.example:5000/a/b:2"] }],
     ["--target", { target: "final" }, { target: "final" }],
     ["--build-arg", { buildArg: ["A=1", "B=x=y", "C=", "A=2"] }, { buildArgs: { A: "2", B: "x=y", C: "" } }],
@@ -121,7 +136,6 @@ describe("the request of nacre build", () => {
     ["a network that is none", { network: "hots" }, "did you mean host?"],
     ["no jobs", { jobs: "0" }, "--jobs"],
     ["half a job", { jobs: "1.5" }, "--jobs"],
-    ["a remote Dockerfile", { file: "https://example.org/Dockerfile" }, "remote Dockerfile"],
     ["two outputs to standard output", { output: ["-", "type=oci,dest=-"] }, "cannot both"],
     ["quiet with an output to standard output", { output: ["-"], quiet: true }, "cannot both"],
     ["progress=quiet with one", { output: ["-"], progress: "quiet" }, "cannot both"],
@@ -132,16 +146,53 @@ describe("the request of nacre build", () => {
     expect(`${error.message} ${error.hint}`).toContain(part);
   });
 
-  test.each([
-    [undefined, "needs the path"],
-    ["-", "standard input"],
-    ["https://github.com/a/b.git", "remote contexts"],
-    ["git@github.com:a/b.git", "remote contexts"],
-  ])("the context %s is refused", async (context, part) => {
-    const sources = { env: {}, stdout: { stream, isTTY: false }, readStdin: async () => Buffer.alloc(0) };
-    const error = await rejectionOf(() => makeBuildRequest(context, {}, sources));
+  test("a context that is missing is refused", async () => {
+    const error = await rejectionOf(() => makeBuildRequest(undefined, {}, sourcesOf()));
     expect(error.code).toBe("USAGE");
-    expect(error.message).toContain(part);
+    expect(error.message).toContain("needs the path");
+  });
+
+  test("the context and the Dockerfile cannot both come from standard input", async () => {
+    const error = await rejectionOf(() => makeBuildRequest("-", { file: "-" }, sourcesOf()));
+    expect(error.message).toBe("can't use stdin for both build context and dockerfile");
+  });
+});
+
+describe("the environment of Docker's commands", () => {
+  const config = (text: string): string => {
+    const dir = mkdtempSync(join(tmpdir(), "nacre-config-"));
+    writeFileSync(join(dir, "config.json"), text);
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    return dir;
+  };
+
+  test("gives the platform where no flag does", async () => {
+    const env = { DOCKER_DEFAULT_PLATFORM: "linux/arm64" };
+    expect((await make({}, env)).platform).toBe("linux/arm64");
+    expect((await make({ platform: ["linux/386"] }, env)).platform).toBe("linux/386");
+  });
+
+  test("gives the proxies of config.json as arguments, except those that are given", async () => {
+    const DOCKER_CONFIG = config('{"proxies":{"default":{"httpProxy":"http://p","noProxy":"a,b","x":1},"tcp://h":{}}}');
+    const { buildArgs } = await make({ buildArg: ["http_proxy=mine"] }, { DOCKER_CONFIG });
+    expect(buildArgs).toEqual({ http_proxy: "mine", HTTP_PROXY: "http://p", NO_PROXY: "a,b", no_proxy: "a,b" });
+  });
+
+  test.each(["{", "3", '{"proxies":3}'])("a config.json of %s is told of by name", async (text) => {
+    const DOCKER_CONFIG = config(text);
+    const error = await rejectionOf(() => make({}, { DOCKER_CONFIG }));
+    expect(error.message).toContain(join(DOCKER_CONFIG, "config.json"));
+  });
+
+  test("is remarked upon where it asks for what has no effect", () => {
+    expect(environmentNotes({ DOCKER_BUILDKIT: "1", BUILDX_BUILDER: "default" })).toEqual([]);
+    const notes = environmentNotes({ DOCKER_BUILDKIT: "0", BUILDX_BUILDER: "b", BUILDKIT_HOST: "tcp://x" });
+    expect(notes.map((text) => text.split(":")[0])).toEqual(["DOCKER_BUILDKIT", "BUILDX_BUILDER", "BUILDKIT_HOST"]);
+  });
+
+  test("is refused where it demands a policy that would not be held", () => {
+    const error = errorOf(() => environmentNotes({ EXPERIMENTAL_BUILDKIT_SOURCE_POLICY: "p.json" }));
+    expect(error.code).toBe("USAGE");
   });
 });
 

@@ -19,7 +19,6 @@ describe("flags of docker build that are not executed", () => {
     [{ provenance: ["mode=max,disabled=true"] }],
     [{ sbom: ["false"] }],
     [{ attest: ["type=provenance,disabled=true"] }],
-    [{ call: ["build"] }],
   ])("%j asks for what is done anyway", (options) => {
     expect(answerForeignFlags(options)).toEqual([]);
   });
@@ -28,7 +27,6 @@ describe("flags of docker build that are not executed", () => {
     [{ provenance: ["mode=max"] }, "--provenance is not available"],
     [{ sbom: ["true"] }, "--sbom is not available"],
     [{ attest: ["type=sbom"] }, "--attest is not available"],
-    [{ call: ["check"] }, "--call is not available"],
     [{ push: true }, "--push is not available"],
     [{ securityOpt: ["seccomp=x"] }, "--security-opt is not available"],
     [{ cgroupParent: "x" }, "--cgroup-parent is not available"],

@@ -88,7 +88,7 @@ def entries(data, texts=False):
             entry = {
                 "path": os.path.normpath("/" + member.name).lstrip("/"),
                 "type": TYPES.get(member.type, "type %r" % member.type),
-                "mode": "%04o" % (member.mode & 0o7777), "uid": member.uid, "gid": member.gid,
+                "mode": "%04o" % (member.mode & 0o7777), "uid": member.uid, "gid": member.gid, "mtime": int(member.mtime),
             }  # fmt: skip
             if entry["type"] == "file":
                 content = tar.extractfile(member).read()
@@ -160,8 +160,9 @@ def apply_layer(root, layer, problems):
             parent.children[name] = Node(entry)
 
 
-def flatten(root):
-    """The entries of the tree in byte order of their paths; names of one file carry the first of them in `hardlink`."""
+def flatten(root, times=()):
+    """The entries of the tree in byte order of their paths; names of one file carry the first of them in `hardlink`, and
+    only the paths of `times` their time."""
     out, names = [], {}
 
     def walk(node, path):
@@ -181,6 +182,8 @@ def flatten(root):
         out.pop(0)
     for entry in out:
         entry.pop("implicit", None)
+        if entry["path"] not in times:
+            entry.pop("mtime", None)
     return sorted(out, key=lambda e: e["path"].encode("utf-8", "surrogateescape"))
 
 
@@ -201,9 +204,10 @@ def merge(layers, problems, texts=False):
     return root
 
 
-def read(path, below=None):
+def read(path, below=None, times=(), address=None):
     """The whole of an image as plain data, with a list of `problems` that is empty for a sound image.
-    `below`: what it stands on, if that is to be left out of it."""
+    `below`: what it stands on, if that is to be left out of it. `times`: paths whose times are kept. `address`: what is
+    called {http} in the result, since it differs each time."""
     source = Source(path)
     try:
         config, blobs, problems = load(source)
@@ -216,6 +220,8 @@ def read(path, below=None):
     said = len([h for h in config.get("history") or [] if not h.get("empty_layer")])
     if said != len(layers):
         problems.append("%d layers, but history tells of %d" % (len(layers), said))
-    fs = flatten(merge(layers, problems, below is not None))
-    result = {**describe(config), "layers": len(layers), "fs": fs, "problems": problems}
+    fs = flatten(merge(layers, problems, below is not None), times)
+    described = json.dumps(describe(config))
+    described = json.loads(described.replace(address, "{http}") if address else described)
+    result = {**described, "layers": len(layers), "fs": fs, "problems": problems}
     return below.reduce(result) if below else result

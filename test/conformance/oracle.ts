@@ -24,7 +24,7 @@ export interface CaseResult {
   readonly problems?: readonly string[];
 }
 
-/** One path of the flattened root file system, without its time. */
+/** One path of the flattened root file system, without its time unless the case asks for it. */
 export interface FileEntry {
   readonly path: string;
   readonly [field: string]: unknown;
@@ -33,8 +33,13 @@ export interface FileEntry {
 /** A case file, unpacked. */
 export interface UnpackedCase {
   readonly name: string;
-  readonly context: string;
-  readonly dockerfile: string;
+  /** Context and Dockerfile, as the command takes them; and the file for its standard input, if it gets one. */
+  readonly inputs: readonly string[];
+  readonly stdin: string | null;
+  /** What `{http}` stands for, and is called in results. */
+  readonly address: string | null;
+  /** Paths whose times are compared. */
+  readonly times: readonly string[];
   /** Options of the build command, as `docker build` spells them. */
   readonly options: readonly string[];
   readonly outcome: "ok" | "fail";
@@ -94,10 +99,12 @@ export class Oracle {
 
   /**
    * Reads an image: an OCI layout, as a directory or a tar.
-   * @param below the layout whose image `box` it stands on, if what it has from there is to be left out
+   * @param of the case
+   * @param base the layout with the image `box`; if the case stands on that, what it has from there is left out
    */
-  async read(path: string, below?: string): Promise<CaseResult> {
-    return { outcome: "ok", ...((await this.#ask({ read: path, below })) as Omit<CaseResult, "outcome">) };
+  async read(path: string, of: UnpackedCase, base: string): Promise<CaseResult> {
+    const request = { read: path, below: of.box ? base : undefined, times: of.times, address: of.address };
+    return { outcome: "ok", ...((await this.#ask(request)) as Omit<CaseResult, "outcome">) };
   }
 
   close(): void {

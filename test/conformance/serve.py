@@ -2,15 +2,18 @@
 are read, by the very code that recorded Docker's results.
 
   {"make": DIR, "from": DIR}                 ->  {}; makes the layout of all base images from the one that is kept
-  {"unpack": FILE, "top": DIR, "base": DIR}  ->  the case, with "context", "dockerfile" and "options"
-  {"read": PATH}                             ->  the image; "below": DIR: less what it has from the base `box` there
+  {"unpack": FILE, "top": DIR, "base": DIR}  ->  the case, with "inputs", "stdin", "options", "address"
+  {"read": PATH}                             ->  the image; "below": DIR: less what it has from the base `box` there;
+                                                 "times": [PATH, …]: with their times; "address": what {http} stood for
 Anything that goes wrong is answered with {"error": TEXT}."""
 import json
+import os
 import sys
 
 import box
 import case
 import image
+import www
 
 bases = {}
 
@@ -26,10 +29,14 @@ def answer(request):
         box.make(request["from"], request["make"])
         return {}
     if "read" in request:
-        return image.read(request["read"], below(request["below"]) if request.get("below") else None)
+        standing = below(request["below"]) if request.get("below") else None
+        return image.read(request["read"], standing, request.get("times", ()), request.get("address"))
     found = case.parse(request["unpack"])
-    found.update(case.unpack(found, request["top"]))
-    found["options"] = case.options(found, request["top"], lambda tag: "oci-layout://%s:%s" % (request["base"], tag))
+    top = request["top"]
+    address = www.Www(os.path.join(top, "www")).address if found["http"] else None
+    found.update(case.unpack(found, top, address))
+    found["options"] = case.options(found, top, lambda tag: "oci-layout://%s:%s" % (request["base"], tag), address)
+    found["address"] = address
     del found["sections"]
     return found
 

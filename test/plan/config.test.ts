@@ -113,7 +113,7 @@ describe("named contexts", () => {
     expect(contexts("FROM --platform=$BUILDPLATFORM a\n", both)).toEqual(["a"]);
   });
 
-  test.each(["scratch", "context"])("%s cannot be overridden in FROM", (name) => {
+  test.each(["scratch"])("%s cannot be overridden in FROM", (name) => {
     expect(contexts(`FROM ${name}\n`, names(name)).every((context) => context === undefined)).toBe(true);
   });
 

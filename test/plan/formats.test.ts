@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Environment, splitPair, withVariable } from "../../src/plan/environment.js";
+import { Environment, splitPair, withVariables } from "../../src/plan/environment.js";
 import { goDuration, goQuote, goQuoteList, goQuoteRune } from "../../src/plan/goFormat.js";
 import { destinationPath, workdirPath } from "../../src/plan/paths.js";
 import { decodeText } from "../../src/support/bytes.js";
@@ -99,8 +99,13 @@ describe("environments", () => {
   });
 
   test("Config.Env replaces in place, and keeps entries without a value", () => {
-    expect(withVariable(["A=1", "B", "C=3"], "B", "x=y")).toEqual(["A=1", "B=x=y", "C=3"]);
-    expect(withVariable(["A=1"], "a", "2")).toEqual(["A=1", "a=2"]);
+    expect(withVariables(["A=1", "B", "C=3"], [["B", "x=y"]])).toEqual(["A=1", "B=x=y", "C=3"]);
+    const pairs = [
+      ["a", "2"],
+      ["A", "3"],
+      ["a", "4"],
+    ] as const;
+    expect(withVariables(["A=1"], pairs)).toEqual(["A=3", "a=4"]);
     expect(splitPair("A")).toEqual(["A", ""]);
     expect(splitPair("A=b=c")).toEqual(["A", "b=c"]);
   });

@@ -133,9 +133,42 @@ describe("SOURCE_DATE_EPOCH", () => {
     expect(epoch("ARG SOURCE_DATE_EPOCH=5\nFROM scratch\n", args({ SOURCE_DATE_EPOCH: "" }))).toBeUndefined();
   });
 
-  test.each(["context", "1.5", "0x10", "99999999999999999999", " 1"])("%j is refused", (value) => {
+  test.each(["nothing", "1.5", "0x10", "99999999999999999999", " 1"])("%j is refused", (value) => {
     expect(() => epoch("FROM scratch\n", args({ SOURCE_DATE_EPOCH: value }))).toThrow(
       `invalid SOURCE_DATE_EPOCH: ${value}`,
+    );
+  });
+
+  const stageArg = "ARG SOURCE_DATE_EPOCH\nENV SEEN=$SOURCE_DATE_EPOCH\n";
+
+  test("`context` is the time of a git context, which stages see as a number", () => {
+    const context = { ...args({ SOURCE_DATE_EPOCH: "context" }), contextTime: 1234 };
+    expect(epoch(`FROM scratch\n${stageArg}`, context)).toBe(1234);
+    expect(seen(`FROM scratch\n${stageArg}`, context)).toBe("1234");
+    const inFile = `ARG SOURCE_DATE_EPOCH=context\nFROM scratch\n${stageArg}`;
+    expect(epoch(inFile, { contextTime: 99 })).toBe(99);
+    expect(seen(inFile, { contextTime: 99 })).toBe("99");
+  });
+
+  test("a named context with a time of its own gives it", () => {
+    const named = { contextNames: new Set(["src"]), contextTimes: new Map([["src", 7]]) };
+    expect(epoch("FROM scratch\n", { ...args({ SOURCE_DATE_EPOCH: "src" }), ...named })).toBe(7);
+  });
+
+  test.each(["context", "src"])("a local directory (%s) has none: the variable is as if it were not given", (value) => {
+    const request = { ...args({ SOURCE_DATE_EPOCH: value }), contextNames: new Set(["src"]) };
+    const result = planned(`FROM scratch\n${stageArg}`, request);
+    expect(result.sourceDateEpoch).toBeUndefined();
+    expect(seen(`FROM scratch\n${stageArg}`, request)).toBe("");
+    expect(result.warnings.map(({ rule }) => rule)).toEqual(["SourceDateUnknown"]);
+  });
+
+  test("a stage's time cannot be had, and the error says so", () => {
+    expect(() => epoch("FROM scratch AS Src\n", args({ SOURCE_DATE_EPOCH: "src" }))).toThrow(
+      expect.objectContaining({
+        code: "UNSUPPORTED",
+        message: "SOURCE_DATE_EPOCH=src: the time of a stage cannot be used",
+      }),
     );
   });
 
@@ -165,9 +198,9 @@ describe("warnings about names", () => {
   });
 
   test("a global name that the stage does not declare says how to get it", () => {
-    expect(warnings("ARG V=1\nFROM scratch\nCOPY f /$V\n")).toEqual([
-      `3 UndefinedVar: Usage of undefined variable '$V' (add "ARG V" to the stage: what stands before FROM is not seen here)`,
-    ]);
+    const [warning] = planned("ARG V=1\nFROM scratch\nCOPY f /$V\n").warnings;
+    expect(warning?.message).toBe("Usage of undefined variable '$V'");
+    expect(warning?.hint).toBe('add "ARG V" to the stage: what stands before FROM is not seen here');
   });
 
   test("an instruction reports a name once, and unneeded stages report nothing", () => {

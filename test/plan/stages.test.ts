@@ -75,6 +75,10 @@ describe("what a name stands for, by the place where it is used", () => {
     expect(planned(`${two}FROM scratch\n`, { target }).target.index).toBe(0);
   });
 
+  test("an empty --target is the last stage, as if it were not given", () => {
+    expect(planned(`${two}FROM scratch\n`, { target: "" }).target.index).toBe(1);
+  });
+
   test("--target takes no number, and suggests the nearest name", () => {
     expect(refused(() => planned(two, { target: "0" })).message).toBe('target stage "0" could not be found');
     const error = refused(() => planned(`${two}FROM foo AS release\n`, { target: "relase" }));

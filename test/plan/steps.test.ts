@@ -265,7 +265,7 @@ RUN --mount=from=tools,target=/$D,source=$X --mount=type=$T,target=/c --mount=ty
   test("a mount that makes no sense is refused where it stands", () => {
     const error = refused("FROM base\nRUN --mount=type=$T,target=/x x\n");
     expect(error.message).toMatch(/^unsupported mount type ""/);
-    expect(marked(error)).toBe("type=$T,target=/x");
+    expect(marked(error)).toBe("type=$T");
   });
 
   test("a mount from a later stage is refused", () => {

@@ -7,11 +7,21 @@ import { formatBytes, formatSeconds } from "../../support/human.js";
 import { nearest } from "../../support/suggest.js";
 import { Command, Option } from "../commander.js";
 import { failureToJson, ReportedFailure, toldError } from "../failure.js";
-import { type Environment, type Invocation, note, type OutputStream, print, readStdin } from "../invocation.js";
+import {
+  type Environment,
+  type Invocation,
+  note,
+  type OutputStream,
+  print,
+  readStdin,
+  stdinChunks,
+} from "../invocation.js";
 import { type Display, openDisplay, type ProgressForm } from "../progress/display.js";
 import { paintFor } from "../style.js";
 import { printable, printableJson } from "../terminalText.js";
+import { environmentNotes } from "./buildEnvironment.js";
 import { type BuildOptions, makeBuildRequest } from "./buildRequest.js";
+import { addCallOptions, type CallOptions, wantsCall } from "./callOptions.js";
 import { answerForeignFlags, FOREIGN_FLAGS } from "./foreignFlags.js";
 import { collect, examples, optionsOf } from "./options.js";
 import { addRunOptions, failureActionOf } from "./runOptions.js";
@@ -24,6 +34,8 @@ const EXAMPLES = examples(
   ["nacre build -o out .", "the files of the last stage, in a directory"],
   ["nacre build --build-context base=oci-layout://dir:tag .", "FROM base is an image in an OCI layout"],
   ["nacre build -f - . < Other.Dockerfile", "a Dockerfile from standard input"],
+  ["tar c . | nacre build -", "a context from standard input"],
+  ["nacre build https://example.com/repo.git#v1:dir", "a directory of a tag of a git repository"],
   ["nacre build --secret id=npm,src=.npmrc .", "a file for RUN --mount=type=secret,id=npm"],
   ["nacre build --debug-shell .", "when a RUN fails, look around in its root"],
 );
@@ -32,12 +44,16 @@ const EXAMPLES = examples(
 export function buildCommand(invocation: Invocation): Command {
   const command = new Command("build")
     .summary("build an image from a Dockerfile")
-    .description("Build an image from a Dockerfile and the files of a directory (the context).")
-    .usage("[OPTIONS] PATH")
-    .argument("[path]", "directory of the context");
+    .description("Build an image from a Dockerfile and the files of a context.")
+    .usage("[OPTIONS] PATH | URL | -")
+    .argument(
+      "[path]",
+      "the context: a directory, a git address, the URL of an archive or of a Dockerfile, or - for either on standard input",
+    );
   addFileOptions(command);
   addResultOptions(command);
   addRunOptions(command);
+  addCallOptions(command);
   addExecutionOptions(command);
   for (const { flags } of FOREIGN_FLAGS) {
     const option = new Option(flags).hideHelp();
@@ -48,21 +64,24 @@ export function buildCommand(invocation: Invocation): Command {
     `${EXAMPLES}\n\nOther flags of docker build are refused with a reason, or taken with a note.`,
   );
   return command.action((path: string | undefined, _options: unknown, self: Command) =>
-    runBuild(invocation, path, optionsOf<BuildOptions>(self)),
+    runBuild(invocation, path, optionsOf<BuildOptions & CallOptions>(self)),
   );
 }
 
 function addFileOptions(command: Command): void {
   command
     .optionsGroup("Input:")
-    .option("-f, --file <path>", "the Dockerfile (default: PATH/Dockerfile); - for standard input")
+    .option("-f, --file <path>", "the Dockerfile (default: PATH/Dockerfile); - for standard input, or a URL")
+    .option("--ignorefile <path>", "the ignore file (default: DOCKERFILE.dockerignore, else PATH/.dockerignore)")
     .option("--target <stage>", "the stage to build (default: the last one)")
+    .option("--ignore-syntax", "take the file for a Dockerfile although # syntax= names another frontend")
     .option("--build-arg <name=value>", "set an ARG; NAME alone takes the value from the environment", collect)
     .option(
       "--build-context <name=source>",
-      "a further context: a directory, oci-layout://DIR, docker-image://REF",
+      "a further context: a directory, oci-layout://DIR, docker-image://REF, target:STAGE, a git or http address",
       collect,
     )
+    .option("--offline", "ask nothing of the network: what was fetched before has to do")
     .option("--platform <os/arch>", "the platform of the image", collect);
 }
 
@@ -131,14 +150,26 @@ export function chooseProgress(
   return { form: terminal ? "tty" : "plain", digestOnly: false };
 }
 
-async function runBuild(invocation: Invocation, path: string | undefined, options: BuildOptions): Promise<void> {
+async function runBuild(
+  invocation: Invocation,
+  path: string | undefined,
+  options: BuildOptions & CallOptions,
+): Promise<void> {
   const { form, digestOnly } = chooseProgress(options, invocation.env, invocation.stderr);
-  const notes = answerForeignFlags(options as Readonly<Record<string, unknown>>);
+  const notes = [
+    ...answerForeignFlags(options as Readonly<Record<string, unknown>>),
+    ...environmentNotes(invocation.env),
+  ];
   const request = await makeBuildRequest(path, options, {
     env: invocation.env,
     stdout: { stream: invocation.stdout, isTTY: invocation.stdout.isTTY === true },
     readStdin: () => readStdin(invocation),
+    stdin: () => stdinChunks(invocation),
   });
+  if (wantsCall(options)) {
+    const { parseCall, runCall } = await import("./buildCall.js");
+    return runCall(invocation, { ...request, store: await storePath(invocation, options) }, parseCall(options));
+  }
   if (form === "rawjson")
     print(
       invocation.stderr,

@@ -34,13 +34,13 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   local: ["type", "dest"],
   tar: ["type", "dest"],
   image: ["type", "name"],
+  cacheonly: ["type"],
 };
 const FILE_TYPES = ["oci", "docker", "local", "tar"];
 
 /** Why types of other builders are refused. */
 const REFUSED_TYPES: Readonly<Record<string, string>> = {
   registry: "nacre does not push yet; write an archive with -o type=oci,dest=FILE and push it with another tool",
-  cacheonly: "every build is kept in the store and its cache; leave -o away",
 };
 
 /**
@@ -65,6 +65,8 @@ export function parseOutput(text: string, stdout: StdoutTarget): ParsedOutput {
     );
   }
   for (const key of values.keys()) checkKey(key, type, known);
+  // Every build is kept in the store and its cache.
+  if (type === "cacheonly") return { kind: "names", names: [] };
   if (type === "image") return { kind: "names", names: splitNames(values.get("name")) ?? [] };
   if (type === "local" || type === "tar") {
     return { kind: "output", output: { type, destination: destinationOf(type, values, type === "tar", stdout) } };

@@ -1,19 +1,23 @@
 /** `nacre build`: the options as typed on the command line, turned into a build request. Pure but for what is handed in. */
 import type { BuildRequest, DockerfileSource, OutputRequest } from "../../index.js";
 import { parsePlatform } from "../../oci/platform.js";
-import { familiarName, parseReference } from "../../oci/reference.js";
+import { familiarName, parseReference, type Reference } from "../../oci/reference.js";
 import { decodeText } from "../../support/bytes.js";
-import { NacreError } from "../../support/errors.js";
+import { isNacreError, NacreError } from "../../support/errors.js";
 import { nearest } from "../../support/suggest.js";
 import type { Environment } from "../invocation.js";
+import { proxyArguments } from "./buildEnvironment.js";
 import { parseOutput, type StdoutTarget } from "./buildOutput.js";
 import { type RunOptions, runRequestOf } from "./runOptions.js";
 
 /** Options of `nacre build` by commander's attribute names. */
 export interface BuildOptions extends RunOptions {
   readonly file?: string;
+  readonly ignorefile?: string;
+  readonly offline?: boolean;
   readonly tag?: readonly string[];
   readonly target?: string;
+  readonly ignoreSyntax?: boolean;
   readonly buildArg?: readonly string[];
   readonly buildContext?: readonly string[];
   readonly label?: readonly string[];
@@ -40,6 +44,8 @@ export interface RequestSources {
   readonly stdout: StdoutTarget;
   /** Reads a Dockerfile from standard input (`-f -`). */
   readonly readStdin: () => Promise<Uint8Array>;
+  /** Standard input as it comes (a context of `-`). */
+  readonly stdin: () => AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -53,22 +59,25 @@ export async function makeBuildRequest(
 ): Promise<BuildRequest> {
   const { outputs, names } = outputsOf(options, sources.stdout);
   return {
-    context: checkContext(context),
+    context: contextOf(context, options.file, sources),
+    ignoreFile: options.ignorefile,
     tags: [...(options.tag ?? []), ...names].map(checkTag),
     target: options.target,
-    buildArgs: buildArgs(options.buildArg ?? [], sources.env),
+    ignoreSyntax: options.ignoreSyntax,
+    buildArgs: buildArgs(options.buildArg ?? [], options.buildContext ?? [], sources.env),
     buildContexts: pairs("--build-context", options.buildContext ?? []),
     labels: labels(options.label ?? []),
     annotations: annotations(options.annotation ?? []),
-    platform: platformOf(options.platform ?? []),
+    platform: platformOf(options.platform ?? platformDefault(sources.env)),
     noCache: options.cache === false,
     noCacheFilter: stagesOf(options.cacheFilter),
+    offline: options.offline === true,
     network: networkOf(options.network),
     ...runRequestOf(options, sources.env),
     outputs,
     iidFile: options.iidfile,
     metadataFile: options.metadataFile,
-    sourceDateEpoch: sourceDateEpoch(sources.env),
+    sourceDateEpoch: sourceDateEpoch(sources.env, options.buildContext ?? []),
     reproducible: options.reproducible === true,
     store: options.store,
     jobs: jobsOf(options.jobs),
@@ -76,20 +85,22 @@ export async function makeBuildRequest(
   };
 }
 
-function checkContext(context: string | undefined): string {
+function contextOf(
+  context: string | undefined,
+  file: string | undefined,
+  sources: RequestSources,
+): BuildRequest["context"] {
   if (context === undefined) {
     throw usage("nacre build needs the path of a context directory", "build this directory with: nacre build .");
   }
-  if (context === "-") {
+  if (context !== "-") return context;
+  if (file === "-") {
     throw usage(
-      "a context from standard input is not available",
-      "unpack it into a directory; a Dockerfile alone: -f -",
+      "can't use stdin for both build context and dockerfile",
+      "give the context as a directory, or name a Dockerfile that lies in the archive",
     );
   }
-  if (/^(https?|git|ssh):\/\/|^git@|^github\.com\//.test(context)) {
-    throw usage(`remote contexts are not available: ${context}`, "clone or download it, and build the directory");
-  }
-  return context;
+  return { stream: sources.stdin() };
 }
 
 async function dockerfileOf(
@@ -98,20 +109,40 @@ async function dockerfileOf(
 ): Promise<DockerfileSource | undefined> {
   if (file === undefined || file === "") return undefined;
   if (file !== "-") {
-    if (/^https?:\/\//.test(file)) throw usage(`a remote Dockerfile is not available: ${file}`, "download it first");
+    if (/^https?:\/\//.test(file)) return { kind: "url", url: file };
     return { kind: "file", path: file };
   }
   return { kind: "text", text: decodeText(await readStdin()), name: "-" };
 }
 
 function checkTag(tag: string): string {
-  const reference = parseReference(tag);
+  const reference = parseTag(tag);
   if (reference.digest) throw usage(`a tag cannot have a digest: ${tag}`, "write name:tag");
   return familiarName(reference);
 }
 
+function parseTag(tag: string): Reference {
+  if (tag === "") throw usage("--tag is empty", "write --tag name:tag");
+  try {
+    return parseReference(tag);
+  } catch (error) {
+    if (!isNacreError(error)) throw error;
+    const lower = tag.toLowerCase();
+    throw usage(`--tag: ${error.message}`, isReference(lower) ? `did you mean ${lower}?` : (error.hint ?? ""));
+  }
+}
+
+function isReference(text: string): boolean {
+  try {
+    parseReference(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** `NAME=value`; `NAME` takes the value from the environment, and is not passed where there is none (as docker does). */
-function buildArgs(given: readonly string[], env: Environment): Record<string, string> {
+function buildArgs(given: readonly string[], contexts: readonly string[], env: Environment): Record<string, string> {
   const args = new Map<string, string>();
   for (const text of given) {
     const [name, value] = split(text);
@@ -119,7 +150,7 @@ function buildArgs(given: readonly string[], env: Environment): Record<string, s
     const actual = value ?? env[name];
     if (actual !== undefined) args.set(name, actual);
   }
-  return Object.fromEntries(args);
+  return { ...proxyArguments(env, new Set(args.keys())), ...sourceOfTime(env, contexts), ...Object.fromEntries(args) };
 }
 
 /** `key=value`, or `key` with an empty value, as docker takes labels. */
@@ -173,10 +204,16 @@ function stagesOf(given: readonly string[] | true | undefined): string[] {
 function platformOf(given: readonly string[]): string | undefined {
   const all = given.flatMap((text) => text.split(",")).filter((text) => text !== "");
   if (all.length > 1) {
-    throw usage(`several platforms are not available: ${all.join(", ")}`, "build each of them by itself");
+    const each = all.map((platform) => `--platform ${platform}`).join(" and ");
+    throw usage(`several platforms at once are not available: ${all.join(", ")}`, `build each by itself, with ${each}`);
   }
   if (all[0] !== undefined) parsePlatform(all[0]);
   return all[0];
+}
+
+/** As the docker command has it. */
+function platformDefault({ DOCKER_DEFAULT_PLATFORM: platform }: Environment): readonly string[] {
+  return platform ? [platform] : [];
 }
 
 const NETWORKS = ["default", "none", "host"];
@@ -207,9 +244,17 @@ function outputsOf(
   return { outputs, names: parsed.flatMap((item) => (item.kind === "names" ? item.names : [])) };
 }
 
-function sourceDateEpoch(env: Environment): number | undefined {
+/** SOURCE_DATE_EPOCH of the environment as a build argument, where it names a context that tells the time. */
+function sourceOfTime(env: Environment, contexts: readonly string[]): Record<string, string> {
+  const text = env.SOURCE_DATE_EPOCH ?? "";
+  const isName = text === "context" || contexts.some((context) => text !== "" && context.startsWith(`${text}=`));
+  return isName ? { SOURCE_DATE_EPOCH: text } : {};
+}
+
+function sourceDateEpoch(env: Environment, contexts: readonly string[]): number | undefined {
   const text = env.SOURCE_DATE_EPOCH;
-  if (text === undefined || text === "") return undefined;
+  if (text === undefined || text === "" || sourceOfTime(env, contexts).SOURCE_DATE_EPOCH !== undefined)
+    return undefined;
   const seconds = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   // Dates beyond the year 9999 have no RFC 3339 form.
   if (seconds <= 253_402_300_799) return seconds;

@@ -72,6 +72,7 @@ export function renderReport(report: CheckReport): string[] {
     count(report.indexes, "index", "indexes"),
     count(report.records, "record"),
     ...(report.snapshots > 0 ? [count(report.snapshots, "snapshot")] : []),
+    ...(report.sources > 0 ? [count(report.sources, "source")] : []),
   ];
   return [...problems, `checked ${seen.join(", ")}: ${formatBytes(report.bytes)} hashed`, ...verdict(report)];
 }

@@ -25,13 +25,11 @@ export const FOREIGN_FLAGS: readonly ForeignFlag[] = [
   noted("--builder <name>", "nacre has no builder instances: it builds in its own process"),
   noted("--cache-from <source>", "remote caches are not read: the cache is the store's own"),
   refused("--cache-to <destination>", "the cache is written to the store only", "share the store's directory instead"),
-  { flags: "--call <method>", attribute: "call", answer: (value) => call(value) },
   refused(
     "--cgroup-parent <group>",
     "the control group of a step is made below that of nacre itself",
     "start nacre in the group that its steps shall be in",
   ),
-  refused("--check", "the checks alone cannot be run yet", "warnings are listed after each build"),
   noted("--compress", BUILDKIT_DOES_NOT),
   noted("--cpuset-mems <nodes>", BUILDKIT_DOES_NOT),
   noted("--force-rm", "nacre leaves no intermediate containers"),
@@ -104,10 +102,6 @@ function attestation(name: string, disabled: boolean): Answer | undefined {
 /** buildx: `type=provenance,disabled=true`. */
 function isDisabled(value: string): boolean {
   return value.split(",").some((field) => /^disabled=(true|1|t)$/i.test(field.trim()));
-}
-
-function call(value: string): Answer | undefined {
-  return value === "build" ? undefined : { refuse: "only builds can be asked for", hint: "leave --call away" };
 }
 
 function nameOf(flags: string): string {

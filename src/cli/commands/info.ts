@@ -111,6 +111,7 @@ const USAGE_NAMES = {
   lists: "lists of files",
   snapshots: "snapshots for RUN",
   mounts: "caches of RUN",
+  sources: "downloads and git repositories",
   blocks: "compressed blocks",
   statCaches: "stat caches",
   temporary: "temporary files",
@@ -166,9 +167,9 @@ function renderUsage(usage: StoreUsage, cacheLimit: number): string[] {
   ];
 }
 
-/** Snapshots and caches are trees of many files; each counts as one. */
+/** Snapshots, caches and sources are trees of many files; each counts as one. */
 function countOf(kind: keyof typeof USAGE_NAMES, count: number): string {
-  const one = kind === "snapshots" || kind === "mounts" ? "tree" : "file";
+  const one = kind === "snapshots" || kind === "mounts" || kind === "sources" ? "tree" : "file";
   return `${count} ${one}${count === 1 ? "" : "s"}`;
 }
 

@@ -73,7 +73,7 @@ function listAll(invocation: Invocation, builds: readonly NamedBuild[], format: 
     build.outcome,
     formatSeconds(build.ended - build.started),
     `${formatAge(now - build.ended)} ago`,
-    build.names.join(", ") || build.context,
+    build.title ?? (build.names.join(", ") || build.context),
   ]);
   print(invocation.stdout, renderTable(["BUILD", "OUTCOME", "TIME", "ENDED", "NAMES"], rows));
 }

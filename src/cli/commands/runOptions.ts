@@ -1,6 +1,6 @@
 /** Flags of `nacre build` that concern RUN: how they are declared, and what their values mean. */
 import type { BuildRequest } from "../../index.js";
-import { NacreError } from "../../support/errors.js";
+import { isNacreError, NacreError } from "../../support/errors.js";
 import { parseDuration, parseMemory } from "../../support/human.js";
 import { nearest } from "../../support/suggest.js";
 import type { Command } from "../commander.js";
@@ -75,7 +75,7 @@ export function runRequestOf(options: RunOptions, env: Environment): RunRequestP
     shmSize: options.shmSize === undefined ? undefined : sizeOf("--shm-size", options.shmSize),
     limits: {
       ulimits: (options.ulimit ?? []).map(parseUlimit),
-      memory: options.memory === undefined ? undefined : sizeOf("--memory", options.memory),
+      memory: options.memory === undefined ? undefined : memoryOf("--memory", options.memory),
       memorySwap: swapOf(options.memorySwap),
       cpus: cpusOf(options),
       cpuShares: numberOf("--cpu-shares", options.cpuShares, 2, 262_144),
@@ -132,8 +132,27 @@ export function parseUlimit(text: string): { name: string; soft: number; hard: n
   return { name, soft, hard };
 }
 
+/** Least memory of a step, as the library has it. */
+const LEAST_MEMORY = 6 << 20;
+
+function memoryOf(flag: string, text: string): number {
+  const bytes = sizeOf(flag, text);
+  if (bytes >= LEAST_MEMORY) return bytes;
+  throw usage(`${flag} ${JSON.stringify(text)} is too little: a step needs 6 MiB`, `e.g. ${flag} 512m`);
+}
+
+/** Reads a value; what is wrong with it is told with the flag's name. */
+function named<T>(flag: string, text: string, read: (text: string) => T): T {
+  try {
+    return read(text);
+  } catch (error) {
+    if (!isNacreError(error)) throw error;
+    throw usage(`${flag}: ${error.message}`, error.hint ?? "");
+  }
+}
+
 function sizeOf(flag: string, text: string): number {
-  const bytes = parseMemory(text);
+  const bytes = named(flag, text, parseMemory);
   if (bytes > 0) return bytes;
   throw usage(`${flag} ${JSON.stringify(text)} is no room at all`, `e.g. ${flag} 512m`);
 }
@@ -141,14 +160,14 @@ function sizeOf(flag: string, text: string): number {
 /** A bare number is seconds. */
 function timeoutOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const time = parseDuration(/^\d+$/.test(text) ? `${text}s` : text);
+  const time = named("--step-timeout", /^\d+$/.test(text) ? `${text}s` : text, parseDuration);
   if (time > 0) return time;
   throw usage(`--step-timeout ${JSON.stringify(text)} leaves no time`, "e.g. --step-timeout 10m");
 }
 
 function swapOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  return text === "-1" ? -1 : sizeOf("--memory-swap", text);
+  return text === "-1" ? -1 : memoryOf("--memory-swap", text);
 }
 
 /** `--cpus`, or docker's older pair of quota and period. */

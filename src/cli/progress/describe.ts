@@ -1,4 +1,5 @@
 /** Phrases that the readers of progress share. */
+import type { NacreEvent } from "../../support/events.js";
 import { formatBytes, formatSeconds } from "../../support/human.js";
 import { printable } from "../terminalText.js";
 import type { Progress, ProgressState, Vertex } from "./state.js";
@@ -19,6 +20,11 @@ export function describeProgress(vertex: Vertex, progress: Progress): string {
   const elapsed = progress.time - vertex.started;
   if (progress.unit !== "bytes" || elapsed < MIN_RATE_TIME || progress.current === 0) return text;
   return `${text}  ${formatBytes(progress.current / (elapsed / 1000))}/s`;
+}
+
+/** `note: SyntaxIgnored: … (line 1)`. */
+export function describeNote({ rule, message, place }: Extract<NacreEvent, { type: "note" }>): string {
+  return `note: ${rule}: ${printable(message)}${place ? ` (line ${place.range.start.line})` : ""}`;
 }
 
 /** The list of warnings that closes a build, as BuildKit prints it; no lines if there are none. */

@@ -1,6 +1,6 @@
 /** Progress as lines that are never redrawn, in the form of BuildKit's `--progress=plain`. */
 import type { NacreEvent } from "../../support/events.js";
-import { describeProgress, vertexTime } from "./describe.js";
+import { describeNote, describeProgress, vertexTime } from "./describe.js";
 import { applyEvent, logLines, type ProgressState, type Vertex } from "./state.js";
 
 /** Time between two lines about the progress of one vertex, in milliseconds. */
@@ -51,6 +51,7 @@ export function plainReader(state: ProgressState): PlainReader {
   return {
     take(event) {
       const vertex = applyEvent(state, event);
+      if (event.type === "note") return [describeNote(event)];
       if (!vertex || event.type === "warning") return [];
       const body: string[] = [];
       if (event.type === "start" && shown && shown.ended === undefined) waiting.add(vertex);

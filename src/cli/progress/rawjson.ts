@@ -5,11 +5,12 @@ import { printableJson } from "../terminalText.js";
 
 /** One event as a line of JSON, without a terminator. A place is given by file and range, not with the whole text. */
 export function eventToJson(event: NacreEvent): string {
-  if (event.type !== "warning" || !event.place) return printableJson(event);
+  if ((event.type !== "warning" && event.type !== "note") || !event.place) return printableJson(event);
   return printableJson({ ...event, place: placeToJson(event.place) });
 }
 
 /** A place as programs get it: `{"file":"Dockerfile","range":{"start":{"line":3,"column":0},"end":…}}`. */
-export function placeToJson(place: SourcePlace): { readonly file: string; readonly range: SourcePlace["range"] } {
-  return { file: place.file, range: place.range };
+export function placeToJson(place: SourcePlace): Omit<SourcePlace, "text"> {
+  const { file, range, note } = place;
+  return { file, range, note };
 }

@@ -65,6 +65,7 @@ export function applyEvent(state: ProgressState, event: NacreEvent): Vertex | un
     state.warnings.push({ rule: event.rule, message: event.message, line: event.place?.range.start.line });
     return undefined;
   }
+  if (event.type === "note") return undefined;
   const vertex = state.vertices.get(event.id) ?? addVertex(state, event);
   if (event.type === "progress") {
     vertex.progress = { current: event.current, total: event.total, unit: event.unit, time: event.time };
@@ -100,7 +101,7 @@ export function failedVertex(state: ProgressState): Vertex | undefined {
   return undefined;
 }
 
-function addVertex(state: ProgressState, event: Exclude<NacreEvent, { type: "warning" }>): Vertex {
+function addVertex(state: ProgressState, event: Exclude<NacreEvent, { type: "warning" | "note" }>): Vertex {
   const name = event.type === "start" ? event.name : event.id;
   const vertex: Vertex = {
     id: event.id,

@@ -42,5 +42,10 @@ function stageName(statement: Statement, words: readonly Word[]): string | undef
 function hint(words: readonly Word[], as: boolean): string {
   if (words.length === 0) return "name the image to start from, or scratch: FROM debian:13";
   if (words.length === 2 && as) return "give the stage a name after AS";
+  const [image, second] = words.map(({ raw }) => raw);
+  if (second?.startsWith("#")) return "a comment needs a line of its own: remove what follows the image";
+  if (image?.includes("${") && !image.endsWith("}")) return "FROM is split at every blank, also within ${…}";
+  if (words.length === 2)
+    return `write FROM ${image} AS ${second} to name the stage, or FROM ${image}:${second} for a tag`;
   return "write FROM IMAGE or FROM IMAGE AS NAME";
 }

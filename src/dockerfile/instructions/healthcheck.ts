@@ -3,7 +3,16 @@ import type { Flag, HealthcheckInstruction } from "../ast.js";
 import { isBlank, type Span } from "../chars.js";
 import { parseDuration } from "../duration.js";
 import type { Statement } from "../scan.js";
-import { argumentError, base, checkFlags, command, type Flags, type FlagTable, rawFlags } from "../statement.js";
+import {
+  argumentError,
+  base,
+  checkFlags,
+  command,
+  type Flags,
+  type FlagTable,
+  rawFlags,
+  restText,
+} from "../statement.js";
 
 const FLAGS: FlagTable = {
   interval: "string",
@@ -41,7 +50,9 @@ export function parseHealthcheck(statement: Statement): HealthcheckInstruction {
   const flags = checkFlags(statement, FLAGS);
   if (kind !== "CMD") {
     const message = `Unknown type ${JSON.stringify(kind)} in HEALTHCHECK (try CMD)`;
-    throw argumentError(statement, message, "write HEALTHCHECK CMD COMMAND, or HEALTHCHECK NONE", word);
+    const text = restText(statement);
+    const hint = `write HEALTHCHECK CMD ${text.length < 60 ? text : "COMMAND"}, or HEALTHCHECK NONE`;
+    throw argumentError(statement, message, hint, word);
   }
   if (empty) {
     throw argumentError(statement, "Missing command after HEALTHCHECK CMD", "write the command after CMD", word);

@@ -54,7 +54,7 @@ export function readPairs(statement: Statement): { pairs: readonly KeyValue[]; l
   const first = spans[0];
   if (!first) return { pairs: [], legacy: false };
   if (!joined.text.slice(first.start, first.end).includes("=")) return { pairs: [legacyPair(statement)], legacy: true };
-  const pairs = spans.map((span) => splitPair(statement, span) ?? missingEquals(statement, joined.word(span)));
+  const pairs = spans.map((span) => splitPair(statement, span) ?? missingEquals(statement, span));
   return { pairs, legacy: false };
 }
 
@@ -77,16 +77,22 @@ function legacyPair(statement: Statement): KeyValue {
 }
 
 function splitPair({ joined }: Statement, { start, end }: Span): KeyValue | undefined {
-  const equals = joined.text.indexOf("=", start);
-  if (equals === -1 || equals >= end) return undefined;
+  const within = joined.text.slice(start, end).indexOf("=");
+  if (within === -1) return undefined;
+  const equals = start + within;
   return { key: joined.word({ start, end: equals }), value: joined.word({ start: equals + 1, end }) };
 }
 
-function missingEquals(statement: Statement, word: Word): never {
+function missingEquals(statement: Statement, span: Span): never {
+  const { joined, rest } = statement;
+  const word = joined.word(span);
+  const [, value] = /^\s+=\s*(\S*)/.exec(joined.text.slice(span.end, rest.end)) ?? [];
   throw argumentError(
     statement,
     `Syntax error - can't find = in ${JSON.stringify(word.raw)}. Must be of the form: name=value`,
-    "put a value that has blanks into double quotes",
+    value === undefined
+      ? "put a value that has blanks into double quotes"
+      : `write ${word.raw}=${value}, without blanks around the equals sign`,
     word,
   );
 }

@@ -1,6 +1,17 @@
 import { isNacreError } from "../../support/errors.js";
-import type { CmdInstruction, Command, EntrypointInstruction, Flag, RunInstruction, ShellInstruction } from "../ast.js";
+import { nearest } from "../../support/suggest.js";
+import type {
+  CmdInstruction,
+  Command,
+  EntrypointInstruction,
+  Flag,
+  RunInstruction,
+  ShellInstruction,
+  Word,
+} from "../ast.js";
+import { jsonArray } from "../jsonForm.js";
 import { checkMountSyntax } from "../mount.js";
+import { mountErrorRange } from "../mountPlace.js";
 import type { Statement } from "../scan.js";
 import {
   argumentError,
@@ -24,14 +35,14 @@ export function parseRun(statement: Statement): RunInstruction {
   oneOf(statement, network, NETWORKS, (value) => `invalid network mode ${value}`);
   oneOf(statement, security, SECURITY, (value) => `security ${value} is not valid`);
   const mounts = flags.all("mount");
-  for (const mount of mounts) checkMount(statement, mount);
+  for (const mount of mounts) checkMount(statement, mountWord(mount));
   const { command: line, words } = command(statement);
   return {
     ...base(statement, words, flags.list),
     keyword: "RUN",
     command: line,
     heredocs: statement.heredocs,
-    mounts: mounts.map(({ value, valueRange }) => ({ raw: value ?? "", range: valueRange })),
+    mounts: mounts.map(mountWord),
     network: network?.value,
     security: security?.value,
     devices: flags.all("device").map(({ value }) => value ?? ""),
@@ -45,15 +56,20 @@ function oneOf(
   message: (quoted: string) => string,
 ): void {
   if (!flag || known.includes(flag.value ?? "")) return;
-  const text = message(JSON.stringify(flag.value));
+  const near = nearest(flag.value ?? "", known);
+  const text = `${message(JSON.stringify(flag.value))}${near === undefined ? "" : ` (did you mean ${near}?)`}`;
   throw statement.source.error(text, flag.valueRange, `use one of ${known.join(", ")}`);
 }
 
-function checkMount(statement: Statement, { value, valueRange }: Flag): void {
+function mountWord({ value = "", valueRange }: Flag): Word {
+  return { raw: value, range: valueRange };
+}
+
+function checkMount(statement: Statement, word: Word): void {
   try {
-    checkMountSyntax(value ?? "");
+    checkMountSyntax(word.raw);
   } catch (error) {
-    throw isNacreError(error) ? error.at(statement.source.place(valueRange)) : error;
+    throw isNacreError(error) ? error.at(statement.source.place(mountErrorRange(error, word))) : error;
   }
 }
 
@@ -82,13 +98,19 @@ export function parseShell(statement: Statement): ShellInstruction {
   }
   if (!json) {
     const { source, joined, rest } = statement;
-    const array = JSON.stringify(shellWords(statement).map(({ raw }) => raw));
     const range = joined.range(rest.start, rest.end);
-    throw source.error(
-      "SHELL requires the arguments to be in JSON form",
-      range,
-      `write SHELL ${array.replaceAll(",", ", ")}`,
-    );
+    throw source.error("SHELL requires the arguments to be in JSON form", range, jsonHint(statement));
   }
   return { ...base(statement, json.words, flags.list), keyword: "SHELL", args: json.values.map(({ raw }) => raw) };
+}
+
+/** The same words in JSON, for someone who has left it out or taken the wrong quotes. */
+function jsonHint(statement: Statement): string {
+  const text = restText(statement);
+  const mended = text.replaceAll("'", '"');
+  if (jsonArray(mended)) return `JSON has double quotes only: SHELL ${mended}`;
+  if (text.startsWith("[")) return 'this is no valid JSON; write for example SHELL ["/bin/bash", "-c"]';
+  return `write SHELL [${shellWords(statement)
+    .map(({ raw }) => JSON.stringify(raw))
+    .join(", ")}]`;
 }

@@ -1,0 +1,106 @@
+/** Planning for a check: every stage unless a target is named, with stand-ins for bases that are not there. */
+import type { Dockerfile } from "../dockerfile/ast.js";
+import { localPlatform, parsePlatform } from "../oci/platform.js";
+import { contextTargets } from "../plan/contextTargets.js";
+import type { KnownBase, Plan, PlanRequest, WantedBase } from "../plan/graph.js";
+import { Notes } from "../plan/notes.js";
+import { planBuild } from "../plan/plan.js";
+import { defaultStorePath } from "../store/store.js";
+import { isNacreError, NacreError } from "../support/errors.js";
+import { BaseConfigs } from "./baseConfigs.js";
+import { parseNamedContexts } from "./contextSource.js";
+import type { BuildRequest } from "./request.js";
+
+/** What planning for a check came to. */
+export interface CheckedPlan {
+  /** With the warnings, also where there is no plan. */
+  readonly notes: Notes;
+  readonly plan?: Plan | undefined;
+  /** Why there is no plan, or the first base that is not there. */
+  readonly error?: NacreError | undefined;
+  /** Everything that was asked for. */
+  readonly bases: ReadonlyMap<string, KnownBase>;
+}
+
+/**
+ * Plans what the check looks at.
+ * @param allStages also those that the target does not need
+ * @throws NacreError for named contexts that cannot be read
+ */
+export async function planForCheck(
+  request: BuildRequest,
+  dockerfile: Dockerfile,
+  allStages: boolean,
+): Promise<CheckedPlan> {
+  const contexts = parseNamedContexts(request.buildContexts ?? {});
+  const planRequest = checkPlanRequest(request, allStages);
+  const configs = await BaseConfigs.open(request.store ?? defaultStorePath(process.env), contexts);
+  const bases = new Map<string, KnownBase>();
+  let missing: NacreError | undefined;
+  try {
+    for (;;) {
+      const notes = new Notes(dockerfile);
+      const result = tryPlan(dockerfile, { ...planRequest, bases }, notes);
+      if (result.kind === "error") return { notes, error: missing ?? result.error, bases };
+      if (result.kind === "plan") return { notes, plan: result.plan, error: missing, bases };
+      for (const wanted of result.bases) {
+        const known = await findBase(configs, wanted);
+        if (known instanceof NacreError) missing ??= known;
+        bases.set(wanted.key, known instanceof NacreError ? standIn(wanted) : known);
+      }
+    }
+  } finally {
+    await configs.close();
+  }
+}
+
+/** The plan of all stages over bases that are known; undefined if there is none, or it would need other bases. */
+export function planAgain(
+  request: BuildRequest,
+  dockerfile: Dockerfile,
+  bases: ReadonlyMap<string, KnownBase>,
+): Plan | undefined {
+  const result = tryPlan(dockerfile, { ...checkPlanRequest(request, true), bases }, new Notes(dockerfile));
+  return result.kind === "plan" ? result.plan : undefined;
+}
+
+function checkPlanRequest(request: BuildRequest, allStages: boolean): Omit<PlanRequest, "bases"> {
+  return {
+    buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
+    target: request.target,
+    allStages,
+    platform: request.platform === undefined ? undefined : parsePlatform(request.platform),
+    buildPlatform: localPlatform(),
+    labels: new Map(),
+    noCache: false,
+    noCacheStages: [],
+    network: request.network,
+    contextNames: new Set(Object.keys(request.buildContexts ?? {})),
+    contextTargets: contextTargets(request.buildContexts ?? {}),
+  };
+}
+
+function tryPlan(dockerfile: Dockerfile, request: PlanRequest, notes: Notes) {
+  try {
+    return planBuild(dockerfile, request, notes);
+  } catch (error) {
+    if (!isNacreError(error)) throw error;
+    return { kind: "error", error } as const;
+  }
+}
+
+async function findBase(configs: BaseConfigs, wanted: WantedBase): Promise<KnownBase | NacreError> {
+  try {
+    return await configs.find(wanted);
+  } catch (error) {
+    if (isNacreError(error)) return error;
+    throw error;
+  }
+}
+
+/** What stands for an image that nobody has seen. */
+function standIn({ platform: { os, architecture, variant } }: WantedBase): KnownBase {
+  const rootfs = { type: "layers" as const, diff_ids: [] };
+  const config = { os, architecture, ...(variant === undefined ? {} : { variant }), config: {}, rootfs };
+  return { kind: "image", config, standIn: true };
+}

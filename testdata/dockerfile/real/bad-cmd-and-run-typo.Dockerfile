@@ -1,0 +1,3 @@
+FROM ubuntu:24.04
+RNU apt-get update
+CMD ["bash"]

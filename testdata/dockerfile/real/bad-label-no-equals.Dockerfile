@@ -1,0 +1,2 @@
+FROM busybox
+LABEL maintainer="a" team

@@ -1,0 +1,3 @@
+FROM node:20
+ONBUILD FROM alpine
+ONBUILD COPY . /app

@@ -1,0 +1,2 @@
+FROM --platform=linux/amd65/v1/x alpine
+RUN true

@@ -1,0 +1,4 @@
+FROM alpine
+RUN echo a > /a
+FROM alpine
+COPY --from=3 /a /a

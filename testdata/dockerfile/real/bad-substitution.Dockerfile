@@ -1,0 +1,3 @@
+FROM alpine
+ARG NAME=world
+ENV UPPER=${NAME^^}

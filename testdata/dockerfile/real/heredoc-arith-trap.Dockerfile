@@ -1,0 +1,3 @@
+FROM bash:5.2
+RUN echo $((1 << 4))
+RUN echo done

@@ -1,0 +1,7 @@
+FROM influxdb:2.7-alpine
+ENV DOCKER_INFLUXDB_INIT_MODE=setup
+ENV DOCKER_INFLUXDB_INIT_USERNAME=admin
+ENV DOCKER_INFLUXDB_INIT_PASSWORD=please-change-me
+ENV DOCKER_INFLUXDB_INIT_ADMIN_TOKEN_FILE=/run/secrets/token
+ENV INFLUX_PUBLIC_KEY=abc
+COPY init/ /docker-entrypoint-initdb.d/

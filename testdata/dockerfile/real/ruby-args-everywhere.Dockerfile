@@ -1,0 +1,22 @@
+ARG REGISTRY=docker.io
+ARG NAMESPACE=library/ IMAGE=ruby TAG=3.3-slim
+ARG REF=${REGISTRY:+$REGISTRY/}${NAMESPACE}${IMAGE}:${TAG%%-*}${TAG#"${TAG%%-*}"}
+ARG UNUSED
+FROM ${REF} AS one
+ARG TAG
+ARG HOME_DIR="/home/${USER:-app}" SUFFIX=${TAG##*-} FLAT=${TAG//./_} FIRST=${TAG/./,} CUT=${TAG%-*}
+ENV A=$TAG B=${SUFFIX} C=${FLAT:-none}-${FIRST} D=${CUT} E='$NOT' F="\$NOT ${TAG}" G=\$NOT H=${MISSING-default} I=${TAG:+"set with blanks"}
+WORKDIR ${HOME_DIR}/src
+USER ${APP_UID:-1000}:${APP_GID:-1000}
+COPY ${SRC:-.} ${DEST:-./}
+STOPSIGNAL ${SIG:-INT}
+EXPOSE ${PORTS:-80} ${UDP:+53/udp}
+VOLUME ${HOME_DIR}/data "${HOME_DIR}/my-data"
+FROM ${MISSING_BASE:-scratch} AS two
+ARG REF
+LABEL base=${REF} arch=$TARGETARCH
+FROM --platform=${BUILDPLATFORM:-linux/amd64} ${REGISTRY}/library/${IMAGE}:${TAG} AS three
+ARG BUILDPLATFORM TARGETPLATFORM TARGETSTAGE
+ENV BUILT_ON=${BUILDPLATFORM%%/*} STAGE=$TARGETSTAGE
+COPY --from=one ${HOME_DIR} /home
+FROM three-${TAG} AS four
