@@ -50,10 +50,11 @@ function wordParts(
       takes: exclude && ((below: TreeNode) => exclude(node, below)),
     }));
   }
-  const selection = selectWithParents(context, word);
-  const { root } = selection;
-  const takes = (below: TreeNode): boolean => isBelowMatch(selection, below) && (exclude?.(root, below) ?? true);
-  return [{ step, word, node: root, takes }];
+  return selectWithParents(context, word).map((selection) => {
+    const { root } = selection;
+    const takes = (below: TreeNode): boolean => isBelowMatch(selection, below) && (exclude?.(root, below) ?? true);
+    return { step, word, node: root, takes };
+  });
 }
 
 function mountedParts(step: RunStep, context: FileTree): readonly UsedPart[] {

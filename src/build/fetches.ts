@@ -140,7 +140,7 @@ export class Fetches {
   }
 
   async #urlSource(url: string, step: CopyStep): Promise<RemoteSource> {
-    const { parseHttpAddress, shownUrl } = await import("../context/httpAddress.js");
+    const { parseHttpAddress, shownUrl } = await import("../registry/httpAddress.js");
     const shown = shownUrl(parseHttpAddress(url).url);
     return this.#session.vertex(`internal:fetch ${shown}`, `[internal] fetch ${shown}`, async (vertex) => {
       const fetched = await this.download(url, step.checksum, vertex);

@@ -12,6 +12,9 @@ import type { Finding } from "./lint.js";
 import type { BuildRequest } from "./request.js";
 import { sameBuild } from "./samePlan.js";
 
+/** How often a file is planned anew at most: where that many fixes are in doubt, the last ones are left. */
+const MAX_PLANS = 200;
+
 interface Candidate<F> {
   readonly finding: F;
   readonly fix: LintFix;
@@ -35,7 +38,9 @@ export async function safeFixes<F extends Finding>(
   if (candidates.length === 0) return new Map();
   const { plan, bases } = await planAll();
   if (!plan) return new Map();
+  let plans = 0;
   const isSafe = (chosen: readonly Candidate<F>[]): boolean => {
+    if (plans++ >= MAX_PLANS) return false;
     const changed = parseOrNot(withFixes(dockerfile.text, chosen), dockerfile.file);
     const after = changed && planAgain(request, changed, bases);
     return after !== undefined && sameBuild(plan, after);

@@ -408,7 +408,9 @@ const MUCH_BYTES = 64 << 20;
 
 async function isMuchUnread(step: CopyStep, context: LocalContext): Promise<boolean> {
   const nodes = step.sources.flatMap((word) =>
-    step.parents ? [selectWithParents(context, word).root] : selectSources(context, word).map(({ node }) => node),
+    step.parents
+      ? selectWithParents(context, word).map(({ root }) => root)
+      : selectSources(context, word).map(({ node }) => node),
   );
   const directories = nodes.filter((node) => node.type === "dir");
   for (const directory of directories) await context.scan(directory);

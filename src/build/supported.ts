@@ -1,4 +1,5 @@
 /** What a plan asks for and does not get: told before any work is done. */
+import { formatPlatform } from "../oci/platform.js";
 import type { Plan, RunStep, Step } from "../plan/graph.js";
 import { NacreError } from "../support/errors.js";
 
@@ -15,8 +16,17 @@ export interface Permissions {
 /** @throws NacreError UNSUPPORTED, NOT_ALLOWED with the place of the first such step */
 export function checkSupported(plan: Plan, permissions: Permissions): void {
   for (const step of plan.steps) {
+    checkSystem(plan, step);
     if (step.kind === "run") checkRun(step, permissions);
   }
+}
+
+/** Layers for Windows have another form (`Files/`, `Hives/`), which Docker on Linux does not make either. */
+function checkSystem({ stages }: Plan, step: Step): void {
+  const platform = stages.find(({ index }) => index === step.stage)?.platform;
+  if (platform?.os !== "windows") return;
+  const message = `operating system is not supported: a layer for ${formatPlatform(platform)}`;
+  throw unsupported(step, message, "only instructions that make no layer can be built for Windows, such as ENV or CMD");
 }
 
 /** The network that nacre itself has is the default; only a build that was given less has something to forbid. */

@@ -150,7 +150,8 @@ function runIngredients(step: RunStep, run: RunInputs | undefined): { readonly [
     devices: step.devices,
     mounts: run?.mounts,
     hostname: run?.hostname,
-    hosts: run?.hosts as Json | undefined,
+    // Names without addresses (BuildKit): a host that has moved is the same host.
+    hosts: run?.hosts.map(({ name }) => name),
     ulimits: run?.ulimits as Json | undefined,
     shmSize: run?.shmSize,
     losses: run && run.losses.length > 0 ? run.losses : undefined,

@@ -7,6 +7,7 @@ import {
   type SelectedSource,
   selectSources,
   selectWithParents,
+  splitAtPivot,
 } from "../context/select.js";
 import { treeDigest } from "../context/treeDigest.js";
 import { cleanPath, type FileTree, pathOf, type TreeNode, walkTree } from "../layer/fileTree.js";
@@ -85,20 +86,20 @@ function keyWord(matches: readonly SelectedSource[], { context, exclude, mode, p
 
 /** With `--parents` the directories above the matches are written too, so that the pivot's directory is what is keyed. */
 async function keyParented(
-  selections: readonly ParentedSelection[],
+  words: readonly (readonly ParentedSelection[])[],
   { context, exclude, mode, putList }: Keying,
   onProgress: ((bytes: number) => void) | undefined,
 ): Promise<SourceIngredients> {
   await context.prepare(
-    selections.flatMap(({ matches }) => [...matches]),
+    words.flat().flatMap(({ matches }) => [...matches]),
     onProgress,
   );
-  const words = selections.map((selection): WordIngredient => {
+  const keyed = (selection: ParentedSelection): SourceIngredient => {
     const { root } = selection;
     const include = (node: TreeNode): boolean => isBelowMatch(selection, node) && (exclude?.(root, node) ?? true);
-    return { matches: [{ digest: treeDigest(context, root, { mode, include, putList }) }] };
-  });
-  return { kind: "context", words };
+    return { digest: treeDigest(context, root, { mode, include, putList }) };
+  };
+  return { kind: "context", words: words.map((selections) => ({ matches: selections.map(keyed) })) };
 }
 
 /** Hard links between different matches of one word: the layer keeps them, and no digest of a single match tells of them. */
@@ -121,6 +122,10 @@ function sharedInodes(tree: FileTree, matches: readonly SelectedSource[]): reado
 
 /** Keys the sources of a step that copies from an image or another stage: its identity and the paths in it. */
 export function pathSources(step: CopyStep, from: InputIdentity): SourceIngredients {
-  const words = step.sources.map((word) => fromByteString(cleanPath(toByteString(word))));
+  const words = step.sources.map((word) => {
+    if (!step.parents) return fromByteString(cleanPath(toByteString(word)));
+    const { prefix, rest } = splitAtPivot(word);
+    return fromByteString(`${prefix}/./${rest}`);
+  });
   return { kind: "paths", from, words, exclude: step.exclude };
 }

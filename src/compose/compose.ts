@@ -110,9 +110,10 @@ async function copyWord(
     return;
   }
   if (step.parents) {
-    const selection = selectWithParents(from, word);
-    await prepareFor(from, [...selection.matches], learn);
-    copyWithParents(out, from, selection, rules);
+    for (const selection of selectWithParents(from, word)) {
+      await prepareFor(from, [...selection.matches], learn);
+      copyWithParents(out, from, selection, rules);
+    }
     return;
   }
   const matches = selectSources(from, word);

@@ -5,6 +5,9 @@
  */
 import * as fs from "node:fs";
 import { type Digest, isDigest } from "../oci/digest.js";
+import { downloadName, type HttpAddress, parseHttpAddress, shownUrl } from "../registry/httpAddress.js";
+import { HTTP_LIMITS, type HttpLimits } from "../registry/httpClient.js";
+import type { Environment } from "../registry/httpProxy.js";
 import { sourcePath, touchSource, useSource } from "../store/sources.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
@@ -19,9 +22,6 @@ import {
   verifyStored,
 } from "./downloadCache.js";
 import { type Transferred, transfer } from "./downloadTransfer.js";
-import { downloadName, type HttpAddress, parseHttpAddress, shownUrl } from "./httpAddress.js";
-import { HTTP_LIMITS, type HttpLimits } from "./httpClient.js";
-import type { Environment } from "./httpProxy.js";
 
 /** Most bytes of a download where nothing else is said. */
 const MAX_BYTES = 32 * 2 ** 30;

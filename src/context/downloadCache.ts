@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import * as v from "valibot";
 import { type Digest, hexOf, isDigest } from "../oci/digest.js";
+import { answeredBy, type Validators } from "../registry/httpContent.js";
 import { hashFile, isMissing, namesIn, readIfThere, renameIfThere, unlinkIfThere } from "../store/files.js";
 import { bootId } from "../store/owner.js";
 import { holdSource } from "../store/sources.js";
@@ -13,7 +14,6 @@ import type { Store } from "../store/store.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
 import { canonicalJson } from "../support/json.js";
 import type { Transferred } from "./downloadTransfer.js";
-import { answeredBy, type Validators } from "./httpContent.js";
 
 const MAX_RESPONSE_BYTES = 64 << 10;
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

@@ -7,13 +7,8 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
 import { type Digest, digestOfHex } from "../oci/digest.js";
-import { unlinkIfThere, writeAll } from "../store/files.js";
-import type { TempFile } from "../store/store.js";
-import { ioError, NacreError } from "../support/errors.js";
-import { createHasher } from "../support/hash.js";
-import { formatBytes } from "../support/human.js";
-import { shownUrl } from "./httpAddress.js";
-import type { HttpAnswer, HttpSetting } from "./httpClient.js";
+import { shownUrl } from "../registry/httpAddress.js";
+import type { HttpAnswer, HttpSetting } from "../registry/httpClient.js";
 import {
   answeredBy,
   type ContentHead,
@@ -22,9 +17,14 @@ import {
   isRest,
   rangeHeaders,
   type Validators,
-} from "./httpContent.js";
-import { brokenAnswer, failed, type PassingFailure, passingOrThrow, statusFailure } from "./httpFailure.js";
-import { follow, type Wanted } from "./httpFollow.js";
+} from "../registry/httpContent.js";
+import { brokenAnswer, failed, type PassingFailure, passingOrThrow, statusFailure } from "../registry/httpFailure.js";
+import { follow, type Wanted } from "../registry/httpFollow.js";
+import { unlinkIfThere, writeAll } from "../store/files.js";
+import type { TempFile } from "../store/store.js";
+import { ioError, NacreError } from "../support/errors.js";
+import { createHasher } from "../support/hash.js";
+import { formatBytes } from "../support/human.js";
 
 /** Bytes that must have come since the last failure for it to be forgiven. */
 const PROGRESS = 64 << 10;

@@ -14,7 +14,7 @@ export function toExpression(pattern: string): string {
     if (char === "*" && chars[i + 1] === "*") {
       i++;
       if (chars[i + 1] === "/") i++;
-      out += i + 1 < chars.length ? "(.*/)?" : ".*";
+      out += i + 1 < chars.length ? DIRS : ".*";
     } else if (char === "*") out += "[^/]*";
     else if (char === "?") out += "[^/]";
     else if (char === "\\") out += `\\${chars[++i] ?? ""}`;
@@ -31,6 +31,9 @@ export type Atom =
   | { readonly kind: "dirs" }
   | { readonly kind: "never" };
 
+/** Any number of whole segments. */
+const DIRS = "(.*/)?";
+
 const notNewline: CharTest = (code) => code !== 10;
 const notSlash: CharTest = (code) => code !== 47;
 
@@ -40,9 +43,10 @@ export function parseExpression(expression: string): Atom[] {
   const chars = [...expression];
   for (let i = 0; i < chars.length; ) {
     const char = chars[i]!;
-    if (chars.slice(i, i + 6).join("") === "(.*/)?") {
-      atoms.push({ kind: "dirs" });
-      i += 6;
+    // Nothing else begins with a bare bracket: see toExpression. Two in a row mean no more than one.
+    if (char === "(" && chars.slice(i, i + 6).join("") === DIRS) {
+      if (atoms.at(-1)?.kind !== "dirs") atoms.push({ kind: "dirs" });
+      i += DIRS.length;
       continue;
     }
     if (char === "^") {
@@ -128,7 +132,7 @@ function parseClass(chars: readonly string[], start: number): Piece {
   const tests: CharTest[] = [];
   for (let first = true; first || chars[i] !== "]"; first = false) {
     if (i >= chars.length) throw new SyntaxError("a [ without its ]");
-    const posix = /^\[:(\^?)([a-z]+):\]/.exec(chars.slice(i, i + 12).join(""));
+    const posix = chars[i] === "[" ? /^\[:(\^?)([a-z]+):\]/.exec(chars.slice(i, i + 12).join("")) : null;
     if (posix) {
       const pattern = Object.hasOwn(POSIX, posix[2]!) ? POSIX[posix[2]!] : undefined;
       if (!pattern) throw new SyntaxError(`there is no class ${posix[0]}`);
@@ -175,39 +179,49 @@ export function run(atoms: readonly Atom[], text: string): boolean {
   let current = new Uint8Array(end + 1);
   let next = new Uint8Array(end + 1);
   current[0] = 1;
-  close(atoms, current);
+  // The last atom that can be active. It follows the text, so that an expression longer than that costs nothing.
+  let last = close(atoms, current, 0);
   for (const char of text) {
     const code = char.codePointAt(0)!;
-    next.fill(0);
-    if (!step(atoms, current, next, code)) return false;
-    close(atoms, next);
+    next.fill(0, 0, 2 * last + 3);
+    const reached = step(atoms, current, next, code, last);
+    if (reached < 0) return false;
+    last = close(atoms, next, reached);
     [current, next] = [next, current];
   }
   return current[end] === 1;
 }
 
-function close(atoms: readonly Atom[], at: Uint8Array): void {
-  for (let i = 0; i < atoms.length; i++) {
+/** Adds what can be reached without a character. @returns the last atom that is active, given the last one before */
+function close(atoms: readonly Atom[], at: Uint8Array, before: number): number {
+  let last = before;
+  for (let i = 0; i <= last && i < atoms.length; i++) {
     if (!at[2 * i]) continue;
     const kind = atoms[i]!.kind;
     if (kind === "dirs") at[2 * i + 1] = 1;
-    if (kind === "dirs" || kind === "star") at[2 * i + 2] = 1;
+    if (kind !== "dirs" && kind !== "star") continue;
+    at[2 * i + 2] = 1;
+    last = Math.max(last, i + 1);
   }
+  return last;
 }
 
-function step(atoms: readonly Atom[], from: Uint8Array, to: Uint8Array, code: number): boolean {
-  let any = false;
-  for (let i = 0; i < atoms.length; i++) {
+/** Takes one character. @returns the last atom that is active then, -1 if none is */
+function step(atoms: readonly Atom[], from: Uint8Array, to: Uint8Array, code: number, last: number): number {
+  let reached = -1;
+  for (let i = 0; i <= last && i < atoms.length; i++) {
     const atom = atoms[i]!;
     if (atom.kind === "dirs") {
       if (!from[2 * i + 1] || !notNewline(code)) continue;
       to[2 * i + 1] = 1;
-      if (!notSlash(code)) to[2 * i + 2] = 1;
-      any = true;
+      reached = Math.max(reached, i);
+      if (notSlash(code)) continue;
+      to[2 * i + 2] = 1;
+      reached = i + 1;
     } else if (from[2 * i] && atom.kind !== "never" && atom.test(code)) {
       to[atom.kind === "star" ? 2 * i : 2 * i + 2] = 1;
-      any = true;
+      reached = Math.max(reached, atom.kind === "star" ? i : i + 1);
     }
   }
-  return any;
+  return reached;
 }

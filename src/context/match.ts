@@ -16,10 +16,7 @@ export function hasWildcard(word: string): boolean {
  * @throws NacreError PLAN_INVALID on a malformed pattern
  */
 export function compileComponent(pattern: string): (name: string) => boolean {
-  const parts = readParts(pattern);
-  if (parts.filter((part) => part === STAR).length > 1) return matcher(parts);
-  const expression = new RegExp(`^${parts.join("")}$`, "su");
-  return (name) => expression.test(name);
+  return matcher(readParts(pattern));
 }
 
 const STAR = ".*";
@@ -53,11 +50,12 @@ function readParts(pattern: string): readonly string[] {
 }
 
 /**
- * Matches several stars by hand: a RegExp would go back and forth without bound on `*a*a*a*a*b`. It is enough to go back
- * to the last star: whatever an earlier one could take more, the last one can take too.
+ * Matches by hand and not with a RegExp, which would go back and forth without bound on `*a*a*a*a*b`, and cannot be as long
+ * as a line of a Dockerfile. It is enough to go back to the last star: whatever an earlier one could take more, the last one
+ * can take too.
  */
 function matcher(parts: readonly string[]): (name: string) => boolean {
-  const tests = parts.map((part) => (part === STAR ? undefined : new RegExp(`^${part}$`, "su")));
+  const tests = parts.map(characterTest);
   return (name) => {
     const characters = [...name];
     let at = 0;
@@ -69,7 +67,7 @@ function matcher(parts: readonly string[]): (name: string) => boolean {
       if (part < tests.length && !test) {
         star = part++;
         taken = at;
-      } else if (test?.test(characters[at]!)) {
+      } else if (test?.(characters[at]!)) {
         part++;
         at++;
       } else if (star === -1) {
@@ -81,6 +79,15 @@ function matcher(parts: readonly string[]): (name: string) => boolean {
     }
     return tests.slice(part).every((test) => !test);
   };
+}
+
+/** The test of one character; undefined for a star. */
+function characterTest(part: string): ((character: string) => boolean) | undefined {
+  if (part === STAR) return undefined;
+  if (part === ".") return () => true;
+  if (part.startsWith("\\u")) return (character) => part === literal(character);
+  const expression = new RegExp(`^${part}$`, "su");
+  return (character) => expression.test(character);
 }
 
 function readClass(characters: readonly string[], start: number, pattern: string): { source: string; next: number } {

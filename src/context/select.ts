@@ -49,6 +49,8 @@ function wildcardMatches(tree: FileTree, pattern: string): TreeNode[] {
   return matches;
 }
 
+const PIVOT = "/./";
+
 /** What `--parents` selects: names with the directories above them, from a pivot on. */
 export interface ParentedSelection {
   /** The directory of the pivot: everything before `/./` in the word, links followed; else the root. */
@@ -58,26 +60,39 @@ export interface ParentedSelection {
 }
 
 /**
+ * Splits a source word of `COPY --parents` at the pivot, its first `/./`. Both parts are cleaned; without a pivot the
+ * first is empty, which means the root.
+ */
+export function splitAtPivot(word: string): { readonly prefix: ByteString; readonly rest: ByteString } {
+  const at = word.indexOf(PIVOT);
+  if (at < 0) return { prefix: "", rest: cleanPath(toByteString(word)) };
+  return {
+    prefix: cleanPath(toByteString(word.slice(0, at))),
+    rest: cleanPath(toByteString(word.slice(at + PIVOT.length))),
+  };
+}
+
+/**
  * Looks a source word of `COPY --parents` up (BuildKit: frontend reference, "COPY --parents"): `**` stands for any
- * number of directories, the first `/./` is the pivot.
+ * number of directories after the pivot; wildcards before it are those of any source.
+ * @returns one selection for each directory that the part before the pivot means
  * @throws NacreError SOURCE_NOT_FOUND if a word without wildcards is not there
  */
-export function selectWithParents(tree: FileTree, word: string): ParentedSelection {
-  const pivot = /^(.*?)\/\.\/(.*)$/.exec(`/${word}`);
-  const prefix = cleanPath(toByteString(pivot?.[1] ?? ""));
-  const rest = cleanPath(toByteString(pivot?.[2] ?? word));
-  const { node: root, path } = resolvePath(tree, prefix, true);
-  if (root === undefined) throw notFound(tree, word, prefix, path);
-  const matches = new Set<TreeNode>();
+export function selectWithParents(tree: FileTree, word: string): ParentedSelection[] {
+  const { prefix, rest } = splitAtPivot(word);
   const parts = fromByteString(rest)
     .split("/")
     .filter((part) => part !== "");
-  matchParts(tree, root, parts, matches);
-  if (matches.size === 0 && !hasWildcard(fromByteString(rest))) {
+  const selections = selectSources(tree, fromByteString(prefix)).map(({ node: root }): ParentedSelection => {
+    const matches = new Set<TreeNode>();
+    matchParts(tree, root, parts, matches);
+    return { root, matches };
+  });
+  if (!hasWildcard(fromByteString(rest)) && selections.some(({ matches }) => matches.size === 0)) {
     const whole = prefix === "" ? rest : `${prefix}/${rest}`;
     throw notFound(tree, word, whole, whole);
   }
-  return { root, matches };
+  return selections;
 }
 
 function matchParts(tree: FileTree, node: TreeNode, parts: readonly string[], found: Set<TreeNode>): void {

@@ -102,7 +102,10 @@ class Stages {
 
   #outside({ keyword, range: { start } }: Instruction): NacreError {
     const hint = `only ARG may stand before the first FROM; put FROM before this ${keyword}`;
-    const word = { start, end: { line: start.line, column: start.column + keyword.length } };
+    // A keyword may be broken by a continuation.
+    const line = this.#source.text.split("\n", start.line).at(-1) ?? "";
+    const end = { line: start.line, column: Math.min(start.column + keyword.length, line.length) };
+    const word = { start, end };
     return this.#source.error("no build stage in current context", word, hint);
   }
 

@@ -150,8 +150,8 @@ function paintInner(canvas: Canvas, statement: Statement): void {
 }
 
 function paintFlag(canvas: Canvas, { joined }: Statement, start: number, end: number): void {
-  const equals = joined.text.indexOf("=", start);
-  canvas.paintRange("flag", joined.range(start, equals === -1 ? end : Math.min(equals, end)));
+  const name = joined.text.slice(start, end).split("=", 1)[0]!;
+  canvas.paintRange("flag", joined.range(start, start + name.length));
 }
 
 /** The line behind each body ends it. */

@@ -8,7 +8,7 @@ import type { LayerContent, LayerTree, StackedLayer } from "../layer/layerTree.j
 import type { WindowReader } from "../layer/windowReader.js";
 import type { DiffId } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
-import type { Store } from "../store/store.js";
+import type { BlobWriter, Store } from "../store/store.js";
 import type { ByteString } from "../support/bytes.js";
 import { NacreError } from "../support/errors.js";
 import type { ImageLayer } from "./image.js";
@@ -17,6 +17,7 @@ import type { ImageLayer } from "./image.js";
  * Takes a layer blob into the store in one pass: its bytes are kept as they come, decompressed and indexed on the way.
  * @param descriptor what the blob must be: digest and size are checked
  * @param diffId what its uncompressed bytes must be
+ * @param blob where the bytes go; aborted if anything fails
  * @throws NacreError CONTENT_INVALID, TAR_INVALID, COMPRESSION, LIMIT_EXCEEDED; nothing is kept then
  */
 export async function storeLayer(
@@ -25,10 +26,10 @@ export async function storeLayer(
   descriptor: Descriptor | undefined,
   mediaType: string,
   diffId?: DiffId,
+  blob: BlobWriter = store.createBlob(),
 ): Promise<ImageLayer> {
-  const { decompressStream, LayerIndexer } = await readers();
-  const blob = store.createBlob();
   try {
+    const { decompressStream, LayerIndexer } = await readers();
     const indexer = new LayerIndexer();
     const tee = async function* (): AsyncIterable<Buffer> {
       let size = 0;

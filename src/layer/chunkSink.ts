@@ -102,7 +102,9 @@ class ThreadedSink implements ChunkSink {
   constructor(fd: number) {
     const shared = { fd, control: this.#control, memory: this.#memory, chunkSize: CHUNK_BYTES, chunks: CHUNKS };
     this.#workers = ROLES.map((role, number) => {
-      return new Worker(new URL("../layer/sinkWorker.js", import.meta.url), { workerData: { ...shared, role, number } });
+      return new Worker(new URL("../layer/sinkWorker.js", import.meta.url), {
+        workerData: { ...shared, role, number },
+      });
     });
     this.#results = Promise.all(this.#workers.map(resultOf));
     // A failure surfaces in finish(); until then it must not count as unhandled.

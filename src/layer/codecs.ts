@@ -129,7 +129,9 @@ class ZstdWorkers implements BlockCompressor {
     if (this.#all.length >= this.#most) {
       return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
     }
-    const worker = new Worker(new URL("../layer/zstdWorker.js", import.meta.url), { workerData: { level: this.#level } });
+    const worker = new Worker(new URL("../layer/zstdWorker.js", import.meta.url), {
+      workerData: { level: this.#level },
+    });
     this.#all.push(worker);
     return Promise.resolve(worker);
   }

@@ -2,6 +2,7 @@
  * Writing image documents byte for byte as BuildKit's (Go's) encoder does: top-level keys of a config sorted, inner
  * structs in the order of their Go definitions, empty members left out, manifests indented by two blanks.
  */
+import { encodeText } from "../support/bytes.js";
 import { goJson, type OrderedJson } from "../support/json.js";
 import type { ContainerConfig, Descriptor, ImageConfig, ImageIndex, Manifest } from "./documents.js";
 
@@ -109,9 +110,14 @@ function sortedMap(map: JsonObject | null | undefined): OrderedJson | undefined 
   if (!map || Object.keys(map).length === 0) return undefined;
   return new Map(
     Object.keys(map)
-      .sort()
+      .sort(byBytes)
       .map((key) => [key, map[key]]),
   );
+}
+
+/** Go's order of strings; JavaScript's differs for characters beyond U+FFFF. */
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(encodeText(a), encodeText(b));
 }
 
 function isEmpty(value: OrderedJson | undefined): boolean {

@@ -21,7 +21,15 @@ import { withVariables } from "./environment.js";
 import { argLine, commandLine, healthcheckLine, listLine, pairsLine } from "./history.js";
 import type { StageInstruction } from "./onbuild.js";
 import { argValue, type Expander, entersEnvironment } from "./scope.js";
-import { expandOne, type Planning, record, type StageState, stageExpander, withShell } from "./stageState.js";
+import {
+  addToConfig,
+  expandOne,
+  type Planning,
+  record,
+  type StageState,
+  stageExpander,
+  withShell,
+} from "./stageState.js";
 
 /** Instructions that never make a layer. */
 export type MetadataInstruction = Exclude<StageInstruction, { keyword: "RUN" | "COPY" | "ADD" | "WORKDIR" }>;
@@ -105,7 +113,7 @@ function applyEnv(state: StageState, instruction: EnvInstruction, expand: Expand
 function applyLabel(state: StageState, instruction: LabelInstruction, expand: Expander, planning: Planning): void {
   const pairs = expandPairs(instruction, expand);
   noteLegacy(instruction, planning);
-  state.config = { ...state.config, Labels: { ...state.config.Labels, ...Object.fromEntries(pairs) } };
+  addToConfig(state, "Labels", pairs);
   record(state, pairsLine("LABEL", pairs));
 }
 
@@ -189,8 +197,11 @@ function applyVolume(state: StageState, instruction: VolumeInstruction, expand: 
       hint: `${word.raw} expands to nothing; give the variable a value`,
     });
   });
-  const added = Object.fromEntries(paths.map((path) => [path, {}]));
-  state.config = { ...state.config, Volumes: { ...state.config.Volumes, ...added } };
+  addToConfig(
+    state,
+    "Volumes",
+    paths.map((path) => [path, {}] as const),
+  );
   record(state, listLine("VOLUME", paths));
 }
 
@@ -213,8 +224,11 @@ function applyExpose(state: StageState, instruction: ExposeInstruction, expand: 
       return found;
     }),
   );
-  const added = Object.fromEntries(ports.map((port) => [port, {}]));
-  state.config = { ...state.config, ExposedPorts: { ...state.config.ExposedPorts, ...added } };
+  addToConfig(
+    state,
+    "ExposedPorts",
+    ports.map((port) => [port, {}] as const),
+  );
   record(state, listLine("EXPOSE", ports));
 }
 

@@ -59,10 +59,11 @@ export function withVariables(
   variables: readonly (readonly [name: string, value: string])[],
 ): readonly string[] {
   const result = [...list];
+  const wanted = new Set(variables.map(([name]) => name));
   const places = new Map<string, number>();
   for (const [at, pair] of list.entries()) {
     const [name] = splitPair(pair);
-    if (!places.has(name)) places.set(name, at);
+    if (wanted.has(name) && !places.has(name)) places.set(name, at);
   }
   for (const [name, value] of variables) {
     const at = places.get(name) ?? result.length;

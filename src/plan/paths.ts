@@ -12,6 +12,17 @@ export function workdirPath(current: string, path: string): string {
 }
 
 /**
+ * A working directory as an image for Windows has it: backslashes, no drive (BuildKit: system.NormalizeWorkdir).
+ * @returns undefined for a path on another drive than C:, which no image has
+ */
+export function windowsWorkdir(current: string, path: string): string | undefined {
+  const [, drive = "C", rest = ""] = /^(?:([A-Za-z]):)?(.*)$/s.exec(path) ?? [];
+  if (drive.toUpperCase() !== "C") return undefined;
+  const slashes = (text: string): string => text.replaceAll("\\", "/");
+  return workdirPath(slashes(current), slashes(rest)).replaceAll("/", "\\");
+}
+
+/**
  * A destination of COPY or ADD made absolute. A trailing `/` of the result says that it is a directory: typed as such,
  * or meant by `/.`, `.` and the empty word.
  */

@@ -11,7 +11,7 @@ import { Environment, splitPair } from "./environment.js";
 import type { FileState, PlannedHistory, PlannedStage, PlanRequest, StepId } from "./graph.js";
 import type { Notes } from "./notes.js";
 import type { StageInstruction } from "./onbuild.js";
-import { workdirPath } from "./paths.js";
+import { windowsWorkdir, workdirPath } from "./paths.js";
 import type { ReachedStage } from "./reach.js";
 import { type Expander, expander, type GlobalScope, suggestion } from "./scope.js";
 import type { StageNode } from "./stageGraph.js";
@@ -43,6 +43,8 @@ export interface StageState {
   workdirSeen: boolean;
   /** The last CMD, ENTRYPOINT and HEALTHCHECK of this stage so far. */
   readonly lastOf: Map<"CMD" | "ENTRYPOINT" | "HEALTHCHECK", StageInstruction>;
+  /** Members of the config that this stage made itself, and may therefore change. */
+  readonly own: Set<object>;
   /** Nothing is known of the image that it begins with: what depends on its config is not warned of. */
   readonly baseUnknown: boolean;
 }
@@ -72,7 +74,7 @@ export function startStage(reached: ReachedStage, parent: StageState | undefined
   }
   for (const [name, value] of pairs) state.env.set(name, value);
   const { WorkingDir } = state.config;
-  if (WorkingDir) state.config = { ...state.config, WorkingDir: workdirPath("/", WorkingDir) };
+  if (WorkingDir) state.config = { ...state.config, WorkingDir: enterWorkdir(state, "/", WorkingDir) ?? WorkingDir };
   return state;
 }
 
@@ -88,6 +90,7 @@ function fromStage(node: StageNode, parent: StageState): StageState {
     config,
     cmdSeen: false,
     lastOf: new Map(),
+    own: new Set(),
   };
 }
 
@@ -116,6 +119,7 @@ function fromBase({ node, base }: ReachedStage, { targetPlatform, request }: Pla
     cmdSeen: false,
     workdirSeen: false,
     lastOf: new Map(),
+    own: new Set(),
     baseUnknown: base?.known.kind === "image" && base.known.standIn === true,
   };
 }
@@ -136,11 +140,34 @@ export function workdirOf(state: StageState): string {
   return state.config.WorkingDir || "/";
 }
 
+/** The directory after `WORKDIR path` in the stage's system; undefined where that system has none such. */
+export function enterWorkdir({ platform }: StageState, current: string, path: string): string | undefined {
+  return platform.os === "windows" ? windowsWorkdir(current, path) : workdirPath(current, path);
+}
+
 /** SHELL in force, followed by the words given (BuildKit: withShell). */
 export function withShell(state: StageState, args: readonly string[]): readonly string[] {
   const own = state.config.Shell ?? [];
   const shell = own.length > 0 ? own : state.imagePlatform.os === "windows" ? ["cmd", "/S", "/C"] : ["/bin/sh", "-c"];
   return [...shell, ...args];
+}
+
+/** Adds to a map of the config. It is copied once a stage, not for each instruction. */
+export function addToConfig<T>(
+  state: StageState,
+  name: "ExposedPorts" | "Labels" | "Volumes",
+  entries: readonly (readonly [key: string, value: T])[],
+): void {
+  let map: object | undefined = state.config[name] ?? undefined;
+  if (!map || !state.own.has(map)) {
+    map = { ...map };
+    state.own.add(map);
+    state.config = { ...state.config, [name]: map };
+  }
+  // Defined, not assigned: a label may be called __proto__.
+  for (const [key, value] of entries) {
+    Object.defineProperty(map, key, { value, configurable: true, enumerable: true, writable: true });
+  }
 }
 
 /** Adds a history line. @param step the step whose layer it is, if it makes one */

@@ -15,11 +15,12 @@ import { copyLine, runLine } from "./history.js";
 import { fileStepText, type Numbering, runStepText } from "./labels.js";
 import { flagRange, type Notes } from "./notes.js";
 import type { StageInstruction } from "./onbuild.js";
-import { destinationPath, workdirPath } from "./paths.js";
+import { destinationPath } from "./paths.js";
 import { mountFrom } from "./references.js";
 import { isGit, isUrl } from "./remoteSources.js";
 import { type Expander, proxyEnvironment } from "./scope.js";
 import {
+  enterWorkdir,
   expandOne,
   type Planning,
   record,
@@ -77,21 +78,29 @@ export function planCopy(state: StageState, instruction: CopyInstruction, contex
 /** Plans a WORKDIR: the directory of the config, and a step that makes it unless it is the root. */
 export function planWorkdir(state: StageState, instruction: WorkdirInstruction, context: StepContext): void {
   const typed = expandOne(stageExpander(state, instruction, context), instruction.path);
-  const path = workdirPath(workdirOf(state), typed);
-  if (!state.workdirSeen && !typed.startsWith("/")) {
+  const path = enterWorkdir(state, workdirOf(state), typed);
+  if (path === undefined) {
+    const hint = "an image for Windows has the drive C: alone: write a path there";
+    throw context.notes.invalid("The specified path is not on the system drive (C:)", instruction.path.range, { hint });
+  }
+  if (!state.workdirSeen && !isRooted(state, typed)) {
     const message = `Relative workdir ${JSON.stringify(typed)} can have unexpected results if the base image changes`;
     context.notes.warn("WorkdirRelativePath", message, instruction.range, absoluteInstead(state, instruction, path));
   }
   state.workdirSeen = true;
   state.config = { ...state.config, WorkingDir: path };
   const line = `WORKDIR ${path}`;
-  if (path === "/") {
+  if (path === "/" || path === "\\") {
     record(state, line);
     return;
   }
   const text = fileStepText(instruction, state.env, context.notes.file.escape);
   const user = state.config.User ?? "";
   add(state, { ...stepBase(state, instruction, text, context), kind: "workdir", path, user }, line, context);
+}
+
+function isRooted({ platform }: StageState, path: string): boolean {
+  return platform.os === "windows" ? /^(?:[Cc]:)?[\\/]/.test(path) : path.startsWith("/");
 }
 
 /** What would say the same in absolute terms; nothing where that hangs on what is not known or not written here. */

@@ -1,6 +1,6 @@
 /**
- * What was fetched from elsewhere, in the store: in `sources/KIND/NAME/` downloads and git repositories put what they
- * want, beside `meta`, whose mtime is the last use. A directory appears by rename, with its `meta`, and one process at a
+ * What was fetched from elsewhere, in the store: in `sources/KIND/NAME/` downloads, git repositories and unfinished layers
+ * put what they want, beside `meta`, whose mtime is the last use. A directory appears by rename, with its `meta`, and one process at a
  * time works in it. Its name is a digest of the address: no address is ever part of a path.
  */
 import * as fs from "node:fs";
@@ -13,10 +13,10 @@ import { type LeasedDirectory, readProtected } from "./leases.js";
 import type { Store } from "./store.js";
 import { treeSize } from "./treeSize.js";
 
-/** Where a source comes from. */
-export type SourceKind = "http" | "git";
+/** Where a source comes from; `layer`: what has come of a layer whose download was interrupted, by its digest. */
+export type SourceKind = "http" | "git" | "layer";
 
-const KINDS: readonly SourceKind[] = ["http", "git"];
+const KINDS: readonly SourceKind[] = ["http", "git", "layer"];
 const NAME = /^[0-9a-f]{64}$/;
 const MAX_META_BYTES = 64 << 10;
 /** Characters of a label that are kept for people to read. */

@@ -223,7 +223,7 @@ export function parseId(id: string): Pick<Entry, "id" | "kind" | "name"> | undef
 const IS_TREE_NAME = { snapshot: isSnapshotName, mount: isHex64, source: isSourceName };
 
 function isSourceName(name: string): boolean {
-  return /^(?:http|git)-[0-9a-f]{64}$/.test(name);
+  return /^(?:http|git|layer)-[0-9a-f]{64}$/.test(name);
 }
 
 function isHex64(name: string): boolean {

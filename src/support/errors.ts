@@ -62,6 +62,12 @@ export type ErrorCode =
   | "MOUNT"
   /** Something on the network cannot be reached, or does not answer as it must. */
   | "NETWORK"
+  /** A registry refuses access, or wants credentials. */
+  | "DENIED"
+  /** Stored credentials, or a program that keeps them, cannot be read. */
+  | "CREDENTIALS"
+  /** A build with `--locked` needs an image that the lock file does not have, or has otherwise. */
+  | "LOCK"
   /** Stopped by a signal. */
   | "CANCELLED"
   /** A bug in nacre. */

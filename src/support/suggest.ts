@@ -29,6 +29,16 @@ export function nearest(word: string, candidates: Iterable<string>, limit = 3): 
 /** Edit distance in which two letters that have changed places count once; gives up at `limit` once it cannot be below it. */
 export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFINITY): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
+  const shorter = Math.min(a.length, b.length);
+  let same = 0;
+  while (same < shorter && a[same] === b[same]) same++;
+  let ends = 0;
+  while (ends < shorter - same && a.at(-1 - ends) === b.at(-1 - ends)) ends++;
+  return distanceOf(a.slice(same, a.length - ends), b.slice(same, b.length - ends), limit);
+}
+
+function distanceOf(a: string, b: string, limit: number): number {
+  if (a === "" || b === "") return Math.min(limit, a.length + b.length);
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

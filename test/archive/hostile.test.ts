@@ -188,6 +188,37 @@ describe("an OCI archive", () => {
     expect(store.hasBlob(entries[2]!.digest as never)).toBe(true);
   });
 
+  test("takes an attestation beside an image for no image of any platform", async () => {
+    const { config, layer, manifest } = parts();
+    const text = json(manifest);
+    const digest = `sha256:${sha(text)}`;
+    const statement = json({ _type: "https://in-toto.io/Statement/v1" });
+    const empty = json({});
+    const attestation = json({
+      ...{
+        schemaVersion: 2,
+        mediaType: MANIFEST_TYPE,
+        artifactType: "application/vnd.docker.attestation.manifest.v1+json",
+      },
+      ...{ config: pointer("application/vnd.oci.empty.v1+json", empty), subject: pointer(MANIFEST_TYPE, text) },
+      layers: [pointer("application/vnd.in-toto+json", statement)],
+    });
+    const annotations = { "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest };
+    const index = json({
+      ...{ schemaVersion: 2, mediaType: INDEX_TYPE },
+      manifests: [
+        pointer(MANIFEST_TYPE, text, { platform: { os: "linux", architecture: "amd64" } }),
+        pointer(MANIFEST_TYPE, attestation, { annotations, platform: { os: "unknown", architecture: "unknown" } }),
+      ],
+    });
+    const blobs = [text, config, layer, attestation, empty, statement, index].map((content) => blob(content));
+    const archive = tarOf([LAYOUT, ...blobs, indexOf(pointer(INDEX_TYPE, index))]);
+    const [image] = await load(archive, { platform: { os: "linux", architecture: "amd64" } });
+    expect(image!.descriptor.digest).toBe(digest);
+    const unknown = { platform: { os: "unknown", architecture: "unknown" } };
+    expect(await refused(archive, "IMAGE_NOT_FOUND", unknown)).toContain("unknown");
+  });
+
   test("gives images by name, tag or digest, and says what there is", async () => {
     const { config, layer, manifest } = parts();
     const text = json(manifest);

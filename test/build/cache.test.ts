@@ -95,6 +95,15 @@ describe("what a later COPY does not look at", () => {
     ]);
   });
 
+  test("a mode that --chmod replaces", async () => {
+    const change = ({ dir }: Project): undefined => void chmodSync(join(dir, "d/x"), 0o600) as undefined;
+    expect(await twice("FROM scratch\nCOPY --chmod=644 d/x /x\n", change)).toEqual(["COPY --chmod=644 d/x /x: cached"]);
+    expect(await twice("FROM scratch\nCOPY --chmod=go+r d/x /x\n", change)).toEqual([
+      "COPY --chmod=go+r d/x /x: cached",
+    ]);
+    expect(await twice("FROM scratch\nCOPY --chmod=u+x d/x /x\n", change)).toEqual(["COPY --chmod=u+x d/x /x: done"]);
+  });
+
   test("the folder that a file comes from", async () => {
     const change = ({ dir }: Project): string => {
       mkdirSync(join(dir, "elsewhere"));

@@ -38,7 +38,8 @@ describe("a check", () => {
   });
 
   test("of a base that is not there tells all that does not depend on it, and ends with the error", async () => {
-    const text = "FROM nowhere:1 As base\nENV a b\nENV c=$FROM_BASE\nCMD x\nWORKDIR y\nFROM scratch\nENV d=$NOTHING\nCMD x\n";
+    const text =
+      "FROM nowhere:1 As base\nENV a b\nENV c=$FROM_BASE\nCMD x\nWORKDIR y\nFROM scratch\nENV d=$NOTHING\nCMD x\n";
     const report = await check(text);
     expect(rules(report)).toEqual([
       ...["FromAsCasing", "LegacyKeyValueFormat", "WorkdirRelativePath", "UndefinedVar", "JSONArgsRecommended"],
@@ -58,7 +59,7 @@ describe("a check", () => {
 
   test("tells of a base for another platform", async () => {
     const buildContexts = { base: `oci-layout://${bases}:arm64` };
-    const report = await check("FROM base\nCMD [\"x\"]\n", { buildContexts });
+    const report = await check('FROM base\nCMD ["x"]\n', { buildContexts });
     expect(report.findings.map(({ rule, message }) => `${rule}: ${message}`)).toEqual([
       'InvalidBaseImagePlatform: Base image base was pulled with platform "linux/arm64", expected "linux/amd64" for current build',
     ]);
@@ -75,7 +76,10 @@ describe("a check", () => {
 
   test("names the line of the ignore file that hides a source", async () => {
     const context = scratch();
-    put(context, { ".dockerignore": "# words\n\nnode_modules\n", Dockerfile: "FROM scratch\nCOPY node_modules/x /x\n" });
+    put(context, {
+      ".dockerignore": "# words\n\nnode_modules\n",
+      Dockerfile: "FROM scratch\nCOPY node_modules/x /x\n",
+    });
     const { findings } = await checkDockerfile({ context, store: "/nonexistent" });
     expect(findings.map(({ rule, hint, focus }) => [rule, hint, focus?.start.column])).toEqual([
       ["CopyIgnoredFile", "line 3 of .dockerignore hides it", 5],
@@ -83,7 +87,9 @@ describe("a check", () => {
   });
 
   test("keeps remarks about the request apart from findings", async () => {
-    const report = await check("FROM scratch\n", { buildArgs: { NOBODY: "1", BUILDKIT_DOCKERFILE_CHECK: "skip=Stage" } });
+    const report = await check("FROM scratch\n", {
+      buildArgs: { NOBODY: "1", BUILDKIT_DOCKERFILE_CHECK: "skip=Stage" },
+    });
     expect(report.findings).toEqual([]);
     expect(report.remarks).toEqual([
       'No check is called "Stage"',

@@ -49,7 +49,12 @@ describe("a build that cannot succeed says what, where and what to do", () => {
     [
       "a path out of the context",
       "FROM scratch\nCOPY ../../etc/passwd /x\n",
-      { code: "SOURCE_NOT_FOUND", line: 2, message: /"\/etc\/passwd": not found/, hint: /leads out of the build context/ },
+      {
+        code: "SOURCE_NOT_FOUND",
+        line: 2,
+        message: /"\/etc\/passwd": not found/,
+        hint: /leads out of the build context/,
+      },
     ],
     [
       "an unknown instruction",

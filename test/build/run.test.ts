@@ -198,6 +198,15 @@ describe.skipIf(process.getuid?.() !== 0 || missing)("RUN", () => {
     expect(error.hint).toContain("--step-timeout");
   });
 
+  it("that runs out of memory says so in place of an exit code", async () => {
+    const made = project();
+    const text = `${BASE}RUN x=1; while :; do x=$x$x; done\n`;
+    const error = await failureOf(made.build(text, { limits: { memory: 32 << 20, memorySwap: 32 << 20 } }));
+    // Where no control group can be made, the limit is refused.
+    if (error.code === "ISOLATION") return;
+    expect(error.message).toMatch(/^process ".*" did not complete successfully: cannot allocate memory$/);
+  });
+
   it("leaves nothing in the store's tmp, whatever happened", async () => {
     const made = project();
     await made.build(`${BASE}RUN touch /x\n`);

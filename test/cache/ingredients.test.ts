@@ -89,7 +89,7 @@ describe("a key changes with everything that can change the layer", () => {
     ["a mount", { mounts: [{ type: "tmpfs", target: "/u" }] }],
     ["no mount", { mounts: [] }],
     ["the host name", { hostname: "other" }],
-    ["a line of /etc/hosts", { hosts: [{ name: "a", ip: "10.0.0.2" }] }],
+    ["a name in /etc/hosts", { hosts: [{ name: "b", ip: "10.0.0.1" }] }],
     ["a limit", { ulimits: [{ name: "nofile", soft: 1, hard: 3 }] }],
     ["the size of /dev/shm", { shmSize: 1 << 20 }],
     ["what the sandbox cannot keep", { losses: ["owners"] }],
@@ -158,6 +158,13 @@ describe("a key does not change with what the layer cannot show", () => {
 
   test("RUN: proxy arguments", () => {
     expect(key({ ...run, proxyEnv: [] })).toBe(key(run));
+  });
+
+  test("RUN: the address of a host in /etc/hosts", () => {
+    const seen = (ip: string): RunInputs => ({
+      ...{ mounts: [], hostname: "h", hosts: [{ name: "a", ip }], ulimits: [], shmSize: undefined, losses: [] },
+    });
+    expect(key(run, { run: seen("10.0.0.1") })).toBe(key(run, { run: seen("10.0.0.2") }));
   });
 
   test("WORKDIR: another spelling of the path, and of root", () => {

@@ -73,6 +73,10 @@ describe("--output", () => {
     expect(parseOutput("type=image", stdout)).toEqual({ kind: "names", names: [] });
   });
 
+  test("type=cacheonly writes nothing and names nothing", () => {
+    expect(parseOutput("type=cacheonly", stdout)).toEqual({ kind: "names", names: [] });
+  });
+
   test.each([
     ["dest=x", "has no type"],
     ["type=", "has no type"],
@@ -100,6 +104,12 @@ describe("--output", () => {
     ["type=oci,tar=false", "needs dest=DIR"],
     ["type=local", "needs dest=DIR"],
     ["type=local,dest=-", "needs dest=DIR"],
+    ["type=oci,attestation-inline=true", 'unknown key "attestation-inline"'],
+    ["type=oci,prefer-nondist-layers=true", 'unknown key "prefer-nondist-layers"'],
+    ["type=oci,compatibility-version=20", 'unknown key "compatibility-version"'],
+    ["type=image,push-by-digest=true", 'unknown key "push-by-digest"'],
+    ["type=local,dest=x,platform-split=true", 'unknown key "platform-split"'],
+    ["type=local,dest=x,mode=delete", 'unknown key "mode"'],
     ["type=docker", "docker load"],
     ["", "empty"],
     ['type=oci,name="a,b"', "malformed list"],

@@ -24,7 +24,7 @@ describe("--check", () => {
     const { code, stdout, stderr } = await run(FINDINGS, "--check");
     expect(code).toBe(1);
     expect(stderr).toBe("");
-    expect(stdout).toMatchInlineSnapshot(`
+    expect(stdout.replace(/ +$/gm, "")).toMatchInlineSnapshot(`
       "WARNING: StageNameCasing - https://docs.docker.com/go/dockerfile/rule/stage-name-casing/
       Stage names should be lowercase
       Stage name 'Foo' should be lowercase
@@ -103,7 +103,9 @@ describe("--check", () => {
   });
 
   test("counts one", async () => {
-    expect((await run("FROM scratch as a\n", "--check")).stdout).toContain("Check complete, 1 warning has been found!\n");
+    expect((await run("FROM scratch as a\n", "--check")).stdout).toContain(
+      "Check complete, 1 warning has been found!\n",
+    );
   });
 
   test("ends with the error of the Dockerfile, after the findings", async () => {
@@ -133,7 +135,9 @@ describe("--check", () => {
   });
 
   test("takes a Dockerfile from standard input", async () => {
-    const { code, stdout } = await nacre(["build", "--check", "-f", "-", tempDirectory()], { stdin: "FROM scratch as a\n" });
+    const { code, stdout } = await nacre(["build", "--check", "-f", "-", tempDirectory()], {
+      stdin: "FROM scratch as a\n",
+    });
     expect(code).toBe(1);
     expect(stdout).toContain("-:1\n");
   });
@@ -154,15 +158,19 @@ describe("as JSON", () => {
     const { code, document } = await json(FINDINGS, "--call", "check,format=json");
     expect(code).toBe(1);
     expect(Object.keys(document)).toEqual(["warnings", "sources"]);
-    expect(document.warnings.at(2)).toEqual({
+    expect(document.warnings.at(3)).toEqual({
       ruleName: "LegacyKeyValueFormat",
       description: "Legacy key/value format with whitespace separator should not be used",
       url: "https://docs.docker.com/go/dockerfile/rule/legacy-key-value-format/",
       detail: '"ENV key=value" should be used instead of legacy "ENV key value" format',
       location: { ranges: [2, 3, 4].map((line) => ({ start: { line }, end: { line } })) },
       fixable: true,
-    } satisfies object as object).valueOf;
-    const sources = [{ filename: "Dockerfile", data: Buffer.from(FINDINGS).toString("base64"), language: "Dockerfile" }];
+    });
+    const known = ["ruleName", "description", "url", "detail", "location"];
+    expect(Object.keys(document.warnings[0]).slice(0, 5)).toEqual(known);
+    const sources = [
+      { filename: "Dockerfile", data: Buffer.from(FINDINGS).toString("base64"), language: "Dockerfile" },
+    ];
     expect(document.sources).toEqual(sources);
   });
 
@@ -189,7 +197,8 @@ describe("as JSON", () => {
 });
 
 describe("as SARIF", () => {
-  const sarif = async (dockerfile: string) => JSON.parse((await run(dockerfile, "--check", "--check-format=sarif")).stdout);
+  const sarif = async (dockerfile: string) =>
+    JSON.parse((await run(dockerfile, "--check", "--check-format=sarif")).stdout);
 
   test("a check has what SARIF 2.1.0 requires", async () => {
     const log = await sarif(`# check=skip=Nothing\n${FINDINGS}`);

@@ -20,8 +20,8 @@ beside the context). Header lines:
   # text            a remark
 
 {top} in a flag is the folder that holds the context. {http}, in a file too, is the address of a server on loopback that
-has the files of ../www: see www.py. With `file: -` the Dockerfile comes on standard input, the context is its folder. A case with a context of the base `box` is one that executes
-commands: see box.py for what its results leave out.
+has the files of ../www: see www.py. With `file: -` the Dockerfile comes on standard input, the context is its folder.
+A case with a context of the base `box` is one that executes commands: see box.py for what its results leave out.
 A section setup.sh is run by bash in the context folder, for what text cannot hold: modes, links, archives, odd names.
 """
 import bz2
@@ -44,7 +44,8 @@ def parse(file):
     case = {
         "name": os.path.basename(file)[: -len(".txtar")],
         "file": "Dockerfile", "target": None, "args": {}, "labels": {}, "contexts": {}, "secrets": {}, "flags": [],
-        "stdin": None, "at": None, "times": [], "outcome": "ok", "fail": None, "says": [], "place": None, "differs": None, "oracle": "docker", "needs": [],
+        "stdin": None, "at": None, "times": [], "outcome": "ok",
+        "fail": None, "says": [], "place": None, "differs": None, "oracle": "docker", "needs": [],
     }  # fmt: skip
     for line in head.splitlines():
         if not line.strip() or line.startswith("#"):
@@ -111,20 +112,27 @@ def inputs(case, top, context, address):
     named = ["-f", case["file"]] if case["file"] != "Dockerfile" else []
     if case["at"]:
         return {"inputs": [*named, case["at"].replace("{http}", address or "")], "stdin": None}
-    return {"inputs": [*named, "-"], "stdin": standard_input(case["stdin"], context, os.path.join(top, "stdin"))}
+    return {"inputs": [*named, "-"], "stdin": standard_input(case, context, os.path.join(top, "stdin"))}
 
 
-def standard_input(form, context, path):
-    """The file with what is sent on standard input; `path`: where to make it."""
+def standard_input(case, context, path):
+    """The file with what is sent on standard input; `path`: where to make it. Owners count only in cases for the superuser."""
+
+    def owner(entry):
+        if "root" not in case["needs"]:
+            entry.uid = entry.gid = 0
+        return entry
+
+    form = case["stdin"]
     if form == "dockerfile":
         return os.path.join(context, "Dockerfile")
     packer = {"tar": bytes, "tar.gz": gzip.compress, "tar.bz2": bz2.compress, "tar.xz": lzma.compress, "tar.zst": zstd}.get(form)
     if not packer:
         return os.path.join(context, form)
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name in sorted(os.listdir(context)):
-            tar.add(os.path.join(context, name), name)
+            tar.add(os.path.join(context, name), name, filter=owner)
     with open(path, "wb") as f:
         f.write(packer(buffer.getvalue()))
     return path

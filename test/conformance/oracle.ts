@@ -99,11 +99,11 @@ export class Oracle {
 
   /**
    * Reads an image: an OCI layout, as a directory or a tar.
-   * @param of the case
+   * @param of the case that made it, if one did
    * @param base the layout with the image `box`; if the case stands on that, what it has from there is left out
    */
-  async read(path: string, of: UnpackedCase, base: string): Promise<CaseResult> {
-    const request = { read: path, below: of.box ? base : undefined, times: of.times, address: of.address };
+  async read(path: string, of?: UnpackedCase, base?: string): Promise<CaseResult> {
+    const request = { read: path, below: of?.box ? base : undefined, times: of?.times, address: of?.address };
     return { outcome: "ok", ...((await this.#ask(request)) as Omit<CaseResult, "outcome">) };
   }
 

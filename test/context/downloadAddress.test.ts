@@ -1,9 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { mayLead, reachOf } from "../../src/context/addressPolicy.js";
-import { downloadName, identityOf, parseHttpAddress, redirectTarget, shownUrl } from "../../src/context/httpAddress.js";
-import { parseHttpDate } from "../../src/context/httpDate.js";
-import { proxyFor } from "../../src/context/httpProxy.js";
+import { mayLead, reachOf } from "../../src/registry/addressPolicy.js";
+import {
+  downloadName,
+  identityOf,
+  parseHttpAddress,
+  redirectTarget,
+  shownUrl,
+} from "../../src/registry/httpAddress.js";
+import { parseHttpDate } from "../../src/registry/httpDate.js";
+import { proxyFor } from "../../src/registry/httpProxy.js";
 
 describe("the name of a download", () => {
   // As the real Docker names them.

@@ -60,7 +60,9 @@ describe("the old form of ENV becomes the new one", () => {
 
   test("and means the same, whatever it holds", () => {
     const env = { get: (name: string) => ({ V: "v w", E: "" })[name] };
-    const value = fc.array(fc.constantFrom("a", " ", "\t", '"', "'", "\\", "$V", "${E:-x y}", "#", "=", "é"), { minLength: 1 });
+    const value = fc.array(fc.constantFrom("a", " ", "\t", '"', "'", "\\", "$V", "${E:-x y}", "#", "=", "é"), {
+      minLength: 1,
+    });
     const tryText = <T>(work: () => T): T | undefined => {
       try {
         return work();

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { commentCheckOptions, fileCheckOptions, isTold, parseCheckOptions } from "../../src/dockerfile/lint/options.js";
 import { LINT_RULES } from "../../src/dockerfile/lint/rules.js";
@@ -40,9 +41,7 @@ describe("check options", () => {
 
   test("the build argument is named where it is at fault", () => {
     const error = errorOf(() => fileCheckOptions("FROM scratch\n", "D", "nonsense"));
-    expect(error.message).toBe(
-      'failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK: invalid check option "nonsense"',
-    );
+    expect(error.message).toBe('failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK: invalid check option "nonsense"');
     expect(error.code).toBe("USAGE");
   });
 
@@ -94,8 +93,18 @@ describe("a finding is told", () => {
 
 describe("the catalogue", () => {
   test("has a page for every rule", () => {
-    expect(LINT_RULES.map(({ url }) => url)).toContain("https://docs.docker.com/go/dockerfile/rule/json-args-recommended/");
-    for (const { url } of LINT_RULES) expect(url).toMatch(/^https:\/\/docs\.docker\.com\/go\/dockerfile\/rule\/[a-z-]+\/$/);
+    expect(LINT_RULES.map(({ url }) => url)).toContain(
+      "https://docs.docker.com/go/dockerfile/rule/json-args-recommended/",
+    );
+    for (const { url } of LINT_RULES)
+      expect(url).toMatch(/^https:\/\/docs\.docker\.com\/go\/dockerfile\/rule\/[a-z-]+\/$/);
+  });
+
+  test("is told in the documentation, with what can be mended", () => {
+    const page = readFileSync(new URL("../../docs/check.md", import.meta.url), "utf8");
+    const rows = [...page.matchAll(/^\| (\w+) \| (?:file|stage) \|.*\| (.*?) ?\|$/gm)];
+    const told = rows.map(([, name, fix]) => [name, fix !== "" && !fix!.startsWith("none")]);
+    expect(told.sort()).toEqual(LINT_RULES.map(({ name, fixable }) => [name, fixable]).sort());
   });
 
   test("knows each rule once", () => {

@@ -189,6 +189,12 @@ print(json.dumps([[m.name, m.type.decode(), oct(m.mode), m.uid, m.gid, m.mtime, 
     expect(sh(`tar xOf ${path} bin/bash`)).toBe("#!shell\n");
   });
 
+  test("gives every file the epoch, if there is one", async () => {
+    const path = await write("tar", SOME_LAYERS, join(tempDir(), "o.tar"), { epoch: 86_400 });
+    const times = sh(`TZ=UTC tar --full-time -tvf ${path} | awk '{ print $4, $5 }' | sort -u`);
+    expect(times).toBe("1970-01-02 00:00:00\n");
+  });
+
   test("goes to a stream, the same bytes", async () => {
     const store = await newStore();
     const image = loadImage(store, await putImage(store, SOME_LAYERS));

@@ -93,6 +93,16 @@ test("what a COPY expands is part of it, and how it was spelled is not", () => {
   expect(copy("COPY f /$V", { V: "a" })).toEqual(copy("COPY  f \\\n  /a", { V: "b" }));
 });
 
+test("the text of a RUN counts to the last blank, comments and line breaks within it do not", () => {
+  const run = (text: string): unknown => {
+    const { steps } = planWith(`FROM base\n${text}\n`, () => image());
+    const { label: _label, place: _place, ...rest } = steps[0]!;
+    return rest;
+  };
+  expect(run("RUN a \\\n# why\n\n   # and how\nb")).toEqual(run("run   a b"));
+  expect(run("RUN a  b")).not.toEqual(run("RUN a b"));
+});
+
 test("the config of the base reaches RUN only through what RUN sees", () => {
   const labelled = image({ Labels: { a: "b" }, Cmd: ["x"], ExposedPorts: { "80/tcp": {} }, StopSignal: "9" });
   expect(observed("", {}, labelled)).toEqual(observed(""));

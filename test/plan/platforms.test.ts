@@ -107,6 +107,13 @@ describe("a base for another platform than the one asked for", () => {
     expect(programs("FROM scratch\nRUN x\n")).toBeUndefined();
   });
 
+  test("that says nothing of its platform counts as the one asked for, so that every image says one", () => {
+    const unknown = () => image({}, { os: "", architecture: "" });
+    const platform = { os: "linux", architecture: "arm64" };
+    expect(planWith("FROM base\n", unknown, on("linux/arm64")).target.platform).toMatchObject(platform);
+    expect(planWith("FROM base\n", unknown).target.platform).toMatchObject({ os: "linux", architecture: "amd64" });
+  });
+
   test("gives its platform to the config where none was asked for", () => {
     const arm = () => image({}, { architecture: "arm64", variant: "v8" });
     expect(planWith("FROM base\n", arm).target.platform).toMatchObject({ architecture: "arm64", variant: "v8" });

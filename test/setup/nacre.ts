@@ -42,7 +42,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     const child = spawn(argv[0]!, argv.slice(1), { ...rest, stdio: [input, "pipe", "pipe"] });
     if (input !== "ignore") closeSync(input);
     let output = "";
-    for (const stream of [child.stdout, child.stderr]) {
+    for (const stream of [child.stdout!, child.stderr!]) {
       stream.setEncoding("utf8").on("data", (chunk) => {
         output += chunk;
       });

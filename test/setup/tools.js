@@ -34,6 +34,7 @@ export const tools = [
   { name: "runc", package: "runc", tests: "RUN at the level oci" },
   { name: "newuidmap", package: "uidmap", tests: "RUN without root" },
   { name: "ssh-agent", package: "openssh-client", tests: "ssh mounts of RUN" },
+  { name: "docker-registry", package: "docker-registry", tests: "registries: pull, push, log in" },
   { name: "git", package: "git", tests: "the project's own rules, archives made by git, git sources" },
 ];
 

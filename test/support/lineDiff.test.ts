@@ -22,7 +22,9 @@ test("a missing line feed at the end is shown as a difference", () => {
 
 test("the difference leads from the one text to the other", () => {
   const line = fc.constantFrom("a\n", "b\n", "c\r\n", "\n");
-  const text = fc.tuple(fc.array(line, { maxLength: 30 }), fc.constantFrom("", "end")).map(([lines, end]) => lines.join("") + end);
+  const text = fc
+    .tuple(fc.array(line, { maxLength: 30 }), fc.constantFrom("", "end"))
+    .map(([lines, end]) => lines.join("") + end);
   fc.assert(
     fc.property(text, text, (before, after) => {
       expect(patched(before, unifiedDiff(before, after, "f"))).toBe(after);

@@ -30,10 +30,13 @@ export class Fixer {
   readonly #instructions: ReadonlyMap<string, Instruction>;
   /** Instructions whose keyword is about to change its case. */
   readonly #recased: ReadonlySet<string>;
+  readonly #majority: "upper" | "lower";
+  #references: ReadonlyMap<string, readonly TextEdit[]> | undefined;
 
   /** @param findings all those that are to be mended together */
   constructor(file: Dockerfile, findings: readonly Mendable[]) {
     this.#file = file;
+    this.#majority = majorityCase(file);
     const casing = findings.filter(({ rule }) => rule === "ConsistentInstructionCasing");
     this.#recased = new Set(casing.map(({ range }) => keyOf(range)));
     this.#offsets = new Offsets(file.text);
@@ -85,14 +88,14 @@ export class Fixer {
   #keywordCase(instruction: Instruction): readonly TextEdit[] {
     const word = { raw: writtenKeyword(instruction), range: keywordRange(instruction) };
     if (!this.#isWritten(word)) return [];
-    return [{ range: word.range, text: inCase(word.raw, majorityCase(this.#file)) }];
+    return [{ range: word.range, text: inCase(word.raw, this.#majority) }];
   }
 
   #asCase(from: FromInstruction): readonly TextEdit[] {
     const words = stageNameWords(from);
     if (!words || !this.#isWritten(words.as)) return [];
     const own = caseOf(writtenKeyword(from));
-    const wanted = own === undefined || this.#recased.has(keyOf(from.range)) ? majorityCase(this.#file) : own;
+    const wanted = own === undefined || this.#recased.has(keyOf(from.range)) ? this.#majority : own;
     return [{ range: words.as.range, text: inCase(words.as.raw, wanted) }];
   }
 
@@ -100,7 +103,8 @@ export class Fixer {
     const name = stageNameWords(from)?.name;
     if (!name || !this.#isWritten(name)) return [];
     const lower = name.raw.toLowerCase();
-    return [{ range: name.range, text: lower }, ...stageReferenceEdits(this.#file, this.#offsets, lower)];
+    this.#references ??= stageReferenceEdits(this.#file, this.#offsets);
+    return [{ range: name.range, text: lower }, ...(this.#references.get(lower) ?? [])];
   }
 
   #withoutPlatform({ flags, image }: FromInstruction): readonly TextEdit[] {
