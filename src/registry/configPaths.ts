@@ -4,9 +4,7 @@
  */
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-
-/** Variables of the environment. */
-type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from "./httpProxy.js";
 
 /** Paths of everything that says whom to ask. */
 export interface ConfigPaths {

@@ -50,6 +50,7 @@ export const FOREIGN_FLAGS: readonly ForeignFlag[] = [
     "nacre does not push yet",
     "write an archive with -o type=oci,dest=FILE and push it with another tool",
   ),
+  refused("--resource <limit>", "it is spelled otherwise here", "use --memory, --cpus, --cpu-shares or --pids-limit"),
   noted("--rm", "nacre leaves no intermediate containers"),
   {
     flags: "--sbom <value>",

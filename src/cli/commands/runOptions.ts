@@ -89,6 +89,8 @@ export function runRequestOf(options: RunOptions, env: Environment): RunRequestP
 }
 
 function isolationOf(given: string | undefined, env: Environment): RunRequestPart["isolation"] {
+  // What docker build calls its only choice on Linux.
+  if (given === "default") return "auto";
   if (given !== undefined) return oneOf("--isolation", given, LEVELS);
   return env.NACRE_ISOLATION ? oneOf("NACRE_ISOLATION", env.NACRE_ISOLATION, LEVELS) : undefined;
 }
