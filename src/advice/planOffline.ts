@@ -1,9 +1,8 @@
 /** Planning for advice: nothing is asked of any store or network, and bases count as images without configuration. */
 import { unknownBase } from "../build/outline.js";
+import { planRequestOf } from "../build/planRequest.js";
 import type { BuildRequest } from "../build/request.js";
 import type { Dockerfile } from "../dockerfile/ast.js";
-import { localPlatform, parsePlatform } from "../oci/platform.js";
-import { contextTargets } from "../plan/contextTargets.js";
 import type { KnownBase, Plan, PlanRequest } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
 
@@ -16,19 +15,7 @@ export type PlanOptions = Pick<BuildRequest, "target" | "buildArgs" | "platform"
  */
 export function planOffline(dockerfile: Dockerfile, options: PlanOptions): Plan {
   const bases = new Map<string, KnownBase>();
-  const request: PlanRequest = {
-    buildArgs: new Map(Object.entries(options.buildArgs ?? {})),
-    target: options.target,
-    platform: options.platform === undefined ? undefined : parsePlatform(options.platform),
-    buildPlatform: localPlatform(),
-    labels: new Map(),
-    noCache: false,
-    noCacheStages: [],
-    network: options.network,
-    contextNames: new Set(Object.keys(options.buildContexts ?? {})),
-    contextTargets: contextTargets(options.buildContexts ?? {}),
-    bases,
-  };
+  const request: PlanRequest = { ...planRequestOf(options), bases };
   for (;;) {
     const result = planBuild(dockerfile, request);
     if (result.kind === "plan") return result.plan;

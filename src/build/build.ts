@@ -5,12 +5,11 @@
  */
 import { availableParallelism } from "node:os";
 import type { Image } from "../image/image.js";
-import { localPlatform, parsePlatform } from "../oci/platform.js";
+import { parsePlatform } from "../oci/platform.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import type { OutputResult } from "../output/request.js";
 import { builderNotes, isMultiPlatform } from "../plan/builderArguments.js";
-import { contextTargets } from "../plan/contextTargets.js";
-import type { Plan, PlanRequest } from "../plan/graph.js";
+import type { Plan } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
 import { storeCleaner } from "../sandbox/storeCleaner.js";
 import { type BuildEntry, putBuild } from "../store/logs.js";
@@ -26,6 +25,7 @@ import type { Fetches } from "./fetches.js";
 import { Inputs, readInputs, shownContext } from "./inputs.js";
 import { epochOf } from "./keyer.js";
 import { asWarnings, ignoredSources, Lint, placedWarnings } from "./lint.js";
+import { planRequestOf } from "./planRequest.js";
 import type { BuildRequest, BuildResult } from "./request.js";
 import { checkResultFiles, writeResultFiles } from "./resultFiles.js";
 import type { Runs } from "./runs.js";
@@ -153,22 +153,9 @@ function buildArgsOf({ buildArgs }: BuildRequest): ReadonlyMap<string, string> {
 }
 
 async function planWith(session: Session, inputs: Inputs, bases: Bases): Promise<Plan> {
-  const { main, named } = inputs;
-  const { request, platform } = session;
-  const planRequest: Omit<PlanRequest, "bases"> = {
-    buildArgs: buildArgsOf(request),
-    target: request.target,
-    platform,
-    buildPlatform: localPlatform(),
-    labels: new Map(Object.entries(request.labels ?? {})),
-    noCache: request.noCache ?? false,
-    noCacheStages: request.noCacheFilter ?? [],
-    network: request.network,
-    contextNames: new Set(named.keys()),
-    contextTargets: contextTargets(request.buildContexts ?? {}),
-    contextTime: main.time,
-    contextTimes: await inputs.times(),
-  };
+  const { main } = inputs;
+  const { request } = session;
+  const planRequest = { ...planRequestOf(request), contextTime: main.time, contextTimes: await inputs.times() };
   for (;;) {
     session.checkCancelled();
     const result = planBuild(main.loaded.dockerfile, { ...planRequest, bases: bases.known });

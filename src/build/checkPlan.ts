@@ -1,7 +1,5 @@
 /** Planning for a check: every stage unless a target is named, with stand-ins for bases that are not there. */
 import type { Dockerfile } from "../dockerfile/ast.js";
-import { localPlatform, parsePlatform } from "../oci/platform.js";
-import { contextTargets } from "../plan/contextTargets.js";
 import type { KnownBase, Plan, PlanRequest, WantedBase } from "../plan/graph.js";
 import { Notes } from "../plan/notes.js";
 import { planBuild } from "../plan/plan.js";
@@ -9,6 +7,7 @@ import { defaultStorePath } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { BaseConfigs } from "./baseConfigs.js";
 import { parseNamedContexts } from "./contextSource.js";
+import { planRequestOf } from "./planRequest.js";
 import type { BuildRequest } from "./request.js";
 
 /** What planning for a check came to. */
@@ -65,19 +64,7 @@ export function planAgain(
 }
 
 function checkPlanRequest(request: BuildRequest, allStages: boolean): Omit<PlanRequest, "bases"> {
-  return {
-    buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
-    target: request.target,
-    allStages,
-    platform: request.platform === undefined ? undefined : parsePlatform(request.platform),
-    buildPlatform: localPlatform(),
-    labels: new Map(),
-    noCache: false,
-    noCacheStages: [],
-    network: request.network,
-    contextNames: new Set(Object.keys(request.buildContexts ?? {})),
-    contextTargets: contextTargets(request.buildContexts ?? {}),
-  };
+  return { ...planRequestOf({ ...request, labels: {}, noCache: false, noCacheFilter: [] }), allStages };
 }
 
 function tryPlan(dockerfile: Dockerfile, request: PlanRequest, notes: Notes) {

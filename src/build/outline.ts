@@ -1,17 +1,10 @@
-/**
- * The questions that are answered without building: which targets a Dockerfile has, and what a build of one of them
- * looks at. In: a build request, of which only what concerns the question counts. Out: plain values. Promises: nothing
- * is built, and no base has to be there: what is not in the store counts as an image without any configuration, and is
- * named in the answer.
- */
-import { localPlatform, parsePlatform } from "../oci/platform.js";
-import { contextTargets } from "../plan/contextTargets.js";
 import type { KnownBase, PlanRequest, WantedBase } from "../plan/graph.js";
 import type { StageOutline, Target } from "../plan/outline.js";
 import { defaultStorePath } from "../store/store.js";
 import { isNacreError } from "../support/errors.js";
 import { parseNamedContexts } from "./contextSource.js";
 import { readDockerfile } from "./inputs.js";
+import { planRequestOf } from "./planRequest.js";
 import type { BuildRequest } from "./request.js";
 
 /** What a build of one target looks at. */
@@ -57,7 +50,7 @@ export async function outlineDockerfile(request: BuildRequest): Promise<Outline>
   const missing = new Set<string>();
   try {
     for (;;) {
-      const result = outlineTarget(dockerfile, planRequest(request, new Set(contexts.keys()), known));
+      const result = outlineTarget(dockerfile, planRequest(request, known));
       if (result.kind === "outline") {
         return { ...result.outline, missingBases: [...missing], source: dockerfile.text };
       }
@@ -72,24 +65,8 @@ export async function outlineDockerfile(request: BuildRequest): Promise<Outline>
   }
 }
 
-function planRequest(
-  request: BuildRequest,
-  contextNames: ReadonlySet<string>,
-  bases: ReadonlyMap<string, KnownBase>,
-): PlanRequest {
-  return {
-    buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
-    target: request.target,
-    platform: request.platform === undefined ? undefined : parsePlatform(request.platform),
-    buildPlatform: localPlatform(),
-    labels: new Map(),
-    noCache: false,
-    noCacheStages: [],
-    network: request.network,
-    contextNames,
-    contextTargets: contextTargets(request.buildContexts ?? {}),
-    bases,
-  };
+function planRequest(request: BuildRequest, bases: ReadonlyMap<string, KnownBase>): PlanRequest {
+  return { ...planRequestOf({ ...request, labels: {}, noCache: false, noCacheFilter: [] }), bases };
 }
 
 /** A base that is not there, or not for this platform, is no failure of an outline. */

@@ -45,12 +45,11 @@ const MAX_SLICES = 3000;
 /** and about so much text: it is quadratic in places, and a hostile file shall not cost more than a second or two. */
 const MAX_SLICED = 256 * 1024;
 
-/** Longer files have no tokens: nobody reads them in colour, and there could be millions. */
-const MAX_TEXT = 2 * 1024 * 1024;
+/** What comes behind so many tokens has none: nobody reads that far, and memory would suffer. */
+const MAX_TOKENS = 2_000_000;
 
-/** The tokens of a whole file; none for one over 2 Mi characters. Never throws. */
+/** The tokens of a whole file, or of the beginning of a huge one. Never throws. */
 export function highlight(text: string): Token[] {
-  if (text.length > MAX_TEXT) return [];
   const canvas = new Canvas(text);
   const scanner = new Scanner(new SourceText("", text), { escape: "\\", directives: true, tolerant: true });
   scanner.onComment = (line) => canvas.paint("comment", line.start, line.end);
@@ -103,7 +102,7 @@ class Canvas {
       const range = { start: { line, column: start - origin }, end: { line, column: at - origin } };
       tokens.push({ kind, range });
     };
-    for (let at = 0; at < this.text.length; at++) {
+    for (let at = 0; at < this.text.length && tokens.length < MAX_TOKENS; at++) {
       const isFeed = this.text.charCodeAt(at) === 0x0a;
       if (isFeed || this.#kinds[at] !== this.#kinds[start]) {
         end(at);
@@ -113,7 +112,7 @@ class Canvas {
       line++;
       origin = start = at + 1;
     }
-    end(this.text.length);
+    if (tokens.length < MAX_TOKENS) end(this.text.length);
     return tokens;
   }
 }

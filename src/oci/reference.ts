@@ -52,6 +52,16 @@ export function parseReference(text: string): Reference {
   };
 }
 
+/** True if {@link parseReference} takes the text. */
+export function isReference(text: string): boolean {
+  try {
+    parseReference(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The whole name: `docker.io/library/alpine:latest`. */
 export function formatReference(reference: Reference): string {
   const { host, path, tag, digest } = reference;

@@ -151,11 +151,11 @@ function atLine<T>(range: SourceRange, notes: Notes, work: () => T): T {
   }
 }
 
+/** Names that are looked at for a hint: a file has fewer, and one that has more may miss as many. */
+const MAX_SUGGESTED = 200;
+
 /** ` (did you mean $X?)`, or nothing. */
 export function suggestion(name: string, candidates: Iterable<string>, prefix = "$"): string {
-  const near = nearest(
-    name,
-    [...candidates].filter((candidate) => candidate !== name),
-  );
+  const near = nearest(name, [...candidates].filter((candidate) => candidate !== name).slice(-MAX_SUGGESTED));
   return near === undefined ? "" : ` (did you mean ${prefix}${near}?)`;
 }

@@ -4,7 +4,7 @@
  */
 import type { Dockerfile, StageSource, Word } from "../dockerfile/ast.js";
 import { type Platform, parsePlatform } from "../oci/platform.js";
-import { parseReference } from "../oci/reference.js";
+import { isReference } from "../oci/reference.js";
 import { NacreError } from "../support/errors.js";
 import { nearest } from "../support/suggest.js";
 import { NamedContexts } from "./contexts.js";
@@ -183,13 +183,4 @@ function defaultArguments(file: Dockerfile, request: PlanRequest, notes: Notes):
     }
   }
   return env;
-}
-
-function isReference(text: string): boolean {
-  try {
-    parseReference(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -41,7 +41,13 @@ export function parseDaemonJson(file: string, text: string): DaemonConfig {
   for (const entry of config["insecure-registries"] ?? []) {
     const network = networkOf(entry);
     if (network) networks.addSubnet(network.address, network.bits, network.family);
-    else hosts.add(entry.replace(/^https?:\/\//i, "").replace(/\/+$/, "").toLowerCase());
+    else
+      hosts.add(
+        entry
+          .replace(/^https?:\/\//i, "")
+          .replace(/\/+$/, "")
+          .toLowerCase(),
+      );
   }
   return {
     mirrors,

@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import * as v from "valibot";
-import { errnoOf, type ErrorCode, NacreError } from "../support/errors.js";
+import { type ErrorCode, errnoOf, NacreError } from "../support/errors.js";
 
 /** Largest configuration or certificate file: far above any that people write. */
 export const MAX_CONFIG_BYTES = 4 << 20;

@@ -5,13 +5,7 @@
  */
 import { join } from "node:path";
 import * as v from "valibot";
-import {
-  configError,
-  ENDPOINT_CONFIG,
-  parseTomlConfig,
-  readConfigDirectory,
-  readConfigFile,
-} from "./configFile.js";
+import { configError, ENDPOINT_CONFIG, parseTomlConfig, readConfigDirectory, readConfigFile } from "./configFile.js";
 import type { ConfigPaths } from "./configPaths.js";
 import { isRegistryHost } from "./registryHost.js";
 import type { Endpoint } from "./types.js";
@@ -119,7 +113,11 @@ export function parseRegistriesConf(file: string, text: string, warn: Warn): rea
     const hint =
       "write it in version 2: a [[registry]] table with location, and insecure or blocked, for each host " +
       "(containers-registries.conf(5)); NACRE_REGISTRIES_CONF=/dev/null leaves it aside";
-    throw configError({ ...ENDPOINT_CONFIG, hint }, file, "it is in version 1 of its format, which is not read any more");
+    throw configError(
+      { ...ENDPOINT_CONFIG, hint },
+      file,
+      "it is in version 1 of its format, which is not read any more",
+    );
   }
   return config.registry.flatMap((registry) => ruleOf(file, registry, warn));
 }
@@ -135,7 +133,9 @@ function ruleOf(file: string, table: v.InferOutput<typeof Registry>, warn: Warn)
   if (!isPrefix(prefix)) throw configError(ENDPOINT_CONFIG, file, `${JSON.stringify(prefix)} is not a prefix`);
   const mirrors = table.mirror.map((mirror) => mirrorOf(file, mirror, table["mirror-by-digest-only"]));
   const { insecure, blocked } = table;
-  return [{ prefix, location: location ?? (prefix.startsWith("*.") ? undefined : prefix), insecure, blocked, mirrors, file }];
+  return [
+    { prefix, location: location ?? (prefix.startsWith("*.") ? undefined : prefix), insecure, blocked, mirrors, file },
+  ];
 }
 
 function mirrorOf(file: string, mirror: v.InferOutput<typeof Mirror>, digestOnly: boolean): MirrorRule {
@@ -153,7 +153,8 @@ function mirrorOf(file: string, mirror: v.InferOutput<typeof Mirror>, digestOnly
 /** Host, and the beginning of a path. */
 function locationOf(file: string, what: string, text: string): string {
   const location = text.replace(/\/+$/, "");
-  if (/^[a-z]+:\/\//i.test(location)) throw configError(ENDPOINT_CONFIG, file, `the ${what} has a scheme: leave it out`);
+  if (/^[a-z]+:\/\//i.test(location))
+    throw configError(ENDPOINT_CONFIG, file, `the ${what} has a scheme: leave it out`);
   const [host = "", path] = cut(location);
   if (isRegistryHost(host) && (path === undefined || PATH.test(path))) return location;
   throw configError(ENDPOINT_CONFIG, file, `${JSON.stringify(location)} is not a ${what}`);
@@ -211,5 +212,9 @@ export function relocate(
   const moved = location === undefined ? name : location + name.slice(length);
   const [host = "", path = ""] = cut(moved);
   if (isRegistryHost(host) && PATH.test(path)) return { host, path };
-  throw configError(ENDPOINT_CONFIG, file, `${JSON.stringify(name)} would become ${JSON.stringify(moved)}, which is no name`);
+  throw configError(
+    ENDPOINT_CONFIG,
+    file,
+    `${JSON.stringify(name)} would become ${JSON.stringify(moved)}, which is no name`,
+  );
 }

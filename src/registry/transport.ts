@@ -147,7 +147,11 @@ export class Transport {
 }
 
 /** Certificates are read only where there is TLS: that takes a while. */
-async function optionsFor(urls: readonly (URL | undefined)[], setting: EndpointTls | undefined, env: RegistryEnv["env"]) {
+async function optionsFor(
+  urls: readonly (URL | undefined)[],
+  setting: EndpointTls | undefined,
+  env: RegistryEnv["env"],
+) {
   const secure = urls.find((url) => url?.protocol === "https:");
   if (secure === undefined) return {};
   const { tlsOptions } = await import("./transportTls.js");

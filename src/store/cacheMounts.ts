@@ -6,11 +6,11 @@
  */
 import * as fs from "node:fs";
 import * as v from "valibot";
-import { errnoOf, ioError, NacreError } from "../support/errors.js";
+import { ioError, NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import { canonicalJson } from "../support/json.js";
 import type { StoreDirectory } from "./directory.js";
-import { isMissing, namesIn, readIfThere, statIfThere, writeAll } from "./files.js";
+import { namesIn, readIfThere, renameUnlessThere, statIfThere, writeAll } from "./files.js";
 import { readProtected } from "./leases.js";
 import { INDEX_LOCK } from "./references.js";
 import type { Store } from "./store.js";
@@ -244,16 +244,5 @@ function writeMeta(file: string, identity: CacheIdentity, sharing: Sharing, now:
     writeAll(fd, Buffer.from(`${canonicalJson(meta)}\n`));
   } finally {
     fs.closeSync(fd);
-  }
-}
-
-/** @returns false if there is something of the new name, or nothing of the old one */
-function renameUnlessThere(from: string, to: string): boolean {
-  try {
-    fs.renameSync(from, to);
-    return true;
-  } catch (error) {
-    if (isMissing(error) || ["ENOTEMPTY", "EEXIST"].includes(errnoOf(error) ?? "")) return false;
-    throw error;
   }
 }

@@ -188,3 +188,17 @@ export function isMissing(error: unknown): boolean {
 function chmodUpTo(path: string, first: string): void {
   for (let at = path; at.length >= first.length; at = at.slice(0, at.lastIndexOf("/"))) fs.chmodSync(at, 0o755);
 }
+
+/**
+ * Renames a directory or file to where nothing is.
+ * @returns false if there is something of the new name, or nothing of the old one
+ */
+export function renameUnlessThere(from: string, to: string): boolean {
+  try {
+    fs.renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (isMissing(error) || ["ENOTEMPTY", "EEXIST"].includes(errnoOf(error) ?? "")) return false;
+    throw error;
+  }
+}

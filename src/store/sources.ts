@@ -1,13 +1,14 @@
 /**
- * What was fetched from elsewhere, in the store: in `sources/KIND/NAME/` downloads, git repositories and unfinished layers
- * put what they want, beside `meta`, whose mtime is the last use. A directory appears by rename, with its `meta`, and one process at a
- * time works in it. Its name is a digest of the address: no address is ever part of a path.
+ * What was fetched from elsewhere, in the store: in `sources/KIND/NAME/` downloads, git repositories and layers that have
+ * not come whole put what they want, beside `meta`, whose mtime is the last use. A directory appears by rename, with its
+ * `meta`, and one process at a time works in it. Its name is a digest of the address (of a layer, its own): no address is
+ * ever part of a path.
  */
 import * as fs from "node:fs";
 import * as v from "valibot";
-import { errnoOf, ioError, isNacreError, NacreError } from "../support/errors.js";
+import { ioError, isNacreError, NacreError } from "../support/errors.js";
 import { canonicalJson } from "../support/json.js";
-import { isMissing, namesIn, readIfThere, statIfThere } from "./files.js";
+import { namesIn, readIfThere, renameUnlessThere, statIfThere } from "./files.js";
 import { flock, type HeldLock } from "./flock.js";
 import { type LeasedDirectory, readProtected } from "./leases.js";
 import type { Store } from "./store.js";
@@ -205,16 +206,6 @@ async function make(store: Store, kind: SourceKind, path: string, label: string)
     throw ioError("STORE", `making ${path}`, error);
   } finally {
     fs.rmSync(temp, { recursive: true, force: true });
-  }
-}
-
-function renameUnlessThere(from: string, to: string): boolean {
-  try {
-    fs.renameSync(from, to);
-    return true;
-  } catch (error) {
-    if (isMissing(error) || ["ENOTEMPTY", "EEXIST"].includes(errnoOf(error) ?? "")) return false;
-    throw error;
   }
 }
 

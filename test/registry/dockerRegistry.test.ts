@@ -101,15 +101,17 @@ describe("the token server of the tests", () => {
     const server = await startTokenServer({ users: { ann: "secret" }, expiresIn: 60 });
     const scope = "repository:a/b:pull,push";
     const form = { grant_type: "password", username: "ann", password: "secret", access_type: "offline", scope };
-    const first = await (await fetch(server.realm, { method: "POST", body: new URLSearchParams(form) })).json();
+    const post = (fields: Record<string, string>) =>
+      fetch(server.realm, { method: "POST", body: new URLSearchParams(fields) });
+    const first = await tokenOf(post(form));
     expect(first).toMatchObject({ expires_in: 60, refresh_token: expect.any(String) });
-    const again = { grant_type: "refresh_token", refresh_token: first.refresh_token, scope };
-    const second = await (await fetch(server.realm, { method: "POST", body: new URLSearchParams(again) })).json();
+    const again = { grant_type: "refresh_token", refresh_token: first.refresh_token!, scope };
+    const second = await tokenOf(post(again));
     expect(claims(second.access_token)).toMatchObject({
       sub: "ann",
       access: [{ type: "repository", name: "a/b", actions: ["pull", "push"] }],
     });
-    const anonymous = await (await fetch(`${server.realm}?scope=${scope}`)).json();
+    const anonymous = await tokenOf(fetch(`${server.realm}?scope=${scope}`));
     expect(claims(anonymous.token).access).toEqual([{ type: "repository", name: "a/b", actions: ["pull"] }]);
     expect(server.requests.map(({ method, user }) => [method, user])).toEqual([
       ["POST", "ann"],
@@ -123,6 +125,10 @@ const ACCEPT = {
   accept: "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json",
 };
 
-function claims(token: string) {
-  return JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString());
+async function tokenOf(answer: Promise<Response>): Promise<Record<string, string>> {
+  return (await (await answer).json()) as Record<string, string>;
+}
+
+function claims(token: string | undefined) {
+  return JSON.parse(Buffer.from(token!.split(".")[1]!, "base64url").toString());
 }

@@ -1,7 +1,7 @@
 /** `nacre build`: the options as typed on the command line, turned into a build request. Pure but for what is handed in. */
 import type { BuildRequest, DockerfileSource, OutputRequest } from "../../index.js";
 import { parsePlatform } from "../../oci/platform.js";
-import { familiarName, parseReference, type Reference } from "../../oci/reference.js";
+import { familiarName, isReference, parseReference, type Reference } from "../../oci/reference.js";
 import { decodeText } from "../../support/bytes.js";
 import { isNacreError, NacreError } from "../../support/errors.js";
 import { nearest } from "../../support/suggest.js";
@@ -129,15 +129,6 @@ function parseTag(tag: string): Reference {
     if (!isNacreError(error)) throw error;
     const lower = tag.toLowerCase();
     throw usage(`--tag: ${error.message}`, isReference(lower) ? `did you mean ${lower}?` : (error.hint ?? ""));
-  }
-}
-
-function isReference(text: string): boolean {
-  try {
-    parseReference(text);
-    return true;
-  } catch {
-    return false;
   }
 }
 

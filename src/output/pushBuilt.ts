@@ -1,0 +1,56 @@
+/**
+ * Pushing what a build has made: in the same form, and so with the same digest, as an archive of it would have. Layers are
+ * compressed one after the other and sent meanwhile; only blocks that changed are compressed at all.
+ */
+import type { Image } from "../image/image.js";
+import { OpenLayers } from "../image/layers.js";
+import type { Digest } from "../oci/digest.js";
+import { formatReference, parseReference } from "../oci/reference.js";
+import { type ImageForm, type PreparedImage, prepareImage } from "./preparedImage.js";
+import { archivePushBlob, smallPushBlob } from "./pushSources.js";
+import { type PushDocuments, type PushEnv, type PushedImage, type PushItem, pushToAll } from "./pushTargets.js";
+import type { ExportedDigests, OutputEnv } from "./request.js";
+
+/** What was pushed, and where it is now. */
+export interface PushedBuild {
+  readonly image: ExportedDigests;
+  /** One for each name. */
+  readonly pushed: readonly PushedImage[];
+}
+
+/**
+ * Pushes an image of the store in the wanted form to all its names.
+ * @param names with tags; default tag `latest`
+ * @throws NacreError USAGE, REFERENCE_INVALID, CONTENT_INVALID, NETWORK, DENIED, CREDENTIALS, CANCELLED
+ */
+export async function pushBuilt(
+  form: ImageForm,
+  image: Image,
+  names: readonly string[],
+  env: OutputEnv,
+  push: PushEnv,
+): Promise<PushedBuild> {
+  const opened = new OpenLayers(env.store);
+  try {
+    let prepared: PreparedImage | undefined;
+    const pushed = await pushToAll(names, push, async (add) => {
+      prepared = await prepareImage(form, image, opened, env, ({ blob }, layer) =>
+        add({ blob: archivePushBlob(blob), id: layer.diffId }),
+      );
+      return addDocuments(prepared, add);
+    });
+    const { descriptor, config, codecs } = prepared!;
+    const full = names.map((name) => formatReference(parseReference(name)));
+    return { image: { descriptor, configDigest: config.descriptor.digest, names: full, codecs }, pushed };
+  } finally {
+    opened.close();
+  }
+}
+
+/** Hands over the config. @returns the manifests */
+export function addDocuments({ config, manifest, index }: PreparedImage, add: (item: PushItem) => void): PushDocuments {
+  add({ blob: smallPushBlob(config.descriptor, config.bytes) });
+  return [manifest, ...(index ? [index] : [])].map(({ descriptor, bytes }) => ({
+    ...{ mediaType: descriptor.mediaType, digest: descriptor.digest as Digest, bytes },
+  }));
+}

@@ -1,0 +1,149 @@
+/**
+ * Blobs on their way into one repository: each is looked for first, then asked for from another repository of the same
+ * registry, and sent only if it is neither here nor there. Several at once, each digest once, whoever asks for it.
+ */
+import pLimit, { type LimitFunction } from "p-limit";
+import type { Digest } from "../oci/digest.js";
+import { NacreError } from "../support/errors.js";
+import type { ContentSource, RepositoryClient, TransferProgress } from "./types.js";
+
+/** Blobs that are sent at once, as Docker has it (daemon.json, `max-concurrent-uploads`). */
+export const UPLOADS = 5;
+/** Repositories that are asked for one blob: each costs a request. */
+const MOST_MOUNTS = 3;
+
+/** A blob to be pushed. */
+export interface PushBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly open: ContentSource;
+}
+
+/** What became of a blob. */
+export type BlobOutcome =
+  | { readonly kind: "pushed" | "exists" }
+  /** It was another repository's. */
+  | { readonly kind: "mounted"; readonly from: string };
+
+/** How blobs are pushed. */
+export interface PushBlobsOptions {
+  /** Blobs at once; default {@link UPLOADS}. */
+  readonly jobs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Other repositories of this registry that may have a blob, the likeliest first. */
+  readonly origins?: ((digest: Digest) => readonly string[]) | undefined;
+  /** Told of every blob that the repository has now. */
+  readonly onPresent?: ((digest: Digest, outcome: BlobOutcome) => void) | undefined;
+}
+
+/** Pushes blobs into one repository. After a failure it sends nothing more. */
+export class BlobPusher {
+  readonly client: RepositoryClient;
+  readonly #options: PushBlobsOptions;
+  readonly #limit: LimitFunction;
+  readonly #blobs = new Map<Digest, { readonly blob: PushBlob; readonly outcome: Promise<BlobOutcome> }>();
+  #failed = false;
+
+  constructor(client: RepositoryClient, options: PushBlobsOptions = {}) {
+    this.client = client;
+    this.#options = options;
+    this.#limit = pLimit(options.jobs ?? UPLOADS);
+  }
+
+  /**
+   * Sees to it that the repository has a blob. One that is on its way already, or has been there, is not sent again.
+   * @throws NacreError as the client's methods; CONTENT_INVALID if the bytes are not what the digest says
+   */
+  push(blob: PushBlob, onProgress?: (progress: TransferProgress) => void): Promise<BlobOutcome> {
+    const known = this.#blobs.get(blob.digest);
+    if (known !== undefined) return known.outcome;
+    const outcome = this.#limit(async () => {
+      this.#assertGoing();
+      try {
+        const done = await this.#place(blob, onProgress);
+        this.#options.onPresent?.(blob.digest, done);
+        return done;
+      } catch (error) {
+        this.stop();
+        throw error;
+      }
+    });
+    outcome.catch(() => {});
+    this.#blobs.set(blob.digest, { blob, outcome });
+    return outcome;
+  }
+
+  /** What was asked for and has not begun is not begun any more; what is being sent stops at its next bytes. */
+  stop(): void {
+    this.#failed = true;
+  }
+
+  /** Waits until all blobs that were asked for are there. @throws the first failure, when nothing goes on any more */
+  async settle(): Promise<void> {
+    const settled = await Promise.allSettled([...this.#blobs.values()].map(({ outcome }) => outcome));
+    const failures = settled.flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []));
+    const first = failures.find((error) => !(error instanceof Stopped)) ?? failures[0];
+    if (first !== undefined) throw first;
+  }
+
+  /**
+   * Looks once more for blobs that the repository was said to have, and sends those that it lacks.
+   * @param suspects blobs that the registry says it lacks: they are sent even if it says that they are there
+   * @returns how many were sent
+   */
+  async repair(suspects: ReadonlySet<string>): Promise<number> {
+    const sent = [...this.#blobs.values()].map(({ blob }) => this.#limit(() => this.#restore(blob, suspects)));
+    return (await Promise.all(sent)).filter(Boolean).length;
+  }
+
+  async #restore(blob: PushBlob, suspects: ReadonlySet<string>): Promise<boolean> {
+    const isThere = (await this.client.blobSize(blob.digest)) === blob.size;
+    if (!isThere) return (await this.client.upload(blob, this.#guarded(blob))) === "uploaded";
+    if (!suspects.has(blob.digest)) return false;
+    await this.client.uploadStream(this.#guarded(blob)(0));
+    return true;
+  }
+
+  async #place(blob: PushBlob, onProgress?: (progress: TransferProgress) => void): Promise<BlobOutcome> {
+    const { client } = this;
+    const origins = this.#originsOf(blob.digest);
+    if (origins.length > 0) {
+      if ((await client.blobSize(blob.digest)) === blob.size) return { kind: "exists" };
+      for (const from of origins) {
+        this.#assertGoing();
+        if (await client.mount(blob.digest, from)) return { kind: "mounted", from };
+      }
+    }
+    const done = await client.upload(blob, this.#guarded(blob), onProgress);
+    return { kind: done === "exists" ? "exists" : "pushed" };
+  }
+
+  #originsOf(digest: Digest): readonly string[] {
+    const origins = this.#options.origins?.(digest) ?? [];
+    return origins.filter((from) => from !== this.client.repository).slice(0, MOST_MOUNTS);
+  }
+
+  /** The blob's bytes as long as the push goes on. */
+  #guarded({ open }: PushBlob): ContentSource {
+    const assertGoing = (): void => this.#assertGoing();
+    return async function* (offset) {
+      for await (const chunk of open(offset)) {
+        assertGoing();
+        yield chunk;
+      }
+    };
+  }
+
+  #assertGoing(): void {
+    if (this.#options.signal?.aborted) throw new NacreError("CANCELLED", "stopped while an image was being pushed");
+    if (this.#failed) throw new Stopped();
+  }
+}
+
+/** Why blobs are not sent after another one has failed: no news to anyone. */
+class Stopped extends NacreError {
+  constructor() {
+    super("CANCELLED", "stopped because another part of the image could not be pushed");
+  }
+}
