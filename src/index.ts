@@ -44,8 +44,28 @@ export {
   tagImage,
 } from "./image/catalog.js";
 export { type ImageInspection, inspectImage, type LayerInspection, rawDocument } from "./image/inspect.js";
+export type { CopiedBlob, CopyReport } from "./output/copyRequest.js";
+export type { PushedImage, PushedLayer } from "./output/pushTargets.js";
 export type { OutputCompression } from "./output/request.js";
 export { type SavedImage, type SaveOptions, saveImages } from "./output/saveImages.js";
+export { type CopyRequest, copyBetween, type PushRequest, pushToRegistries } from "./output/transfers.js";
+export { login, logout } from "./registry/login.js";
+export type { Login, LoginRequest, LoginWorld, Logout } from "./registry/loginTypes.js";
+export type { PulledImage, PulledLayer, PullPolicy } from "./registry/pull.js";
+export { type PullRequest, pullFromRegistry } from "./registry/pullFromRegistry.js";
+export { searchImages } from "./registry/search.js";
+export type {
+  SearchAccess,
+  SearchOrder,
+  SearchRequest,
+  SearchResult,
+  TagInfo,
+  TagsRequest,
+} from "./registry/searchTypes.js";
+export type { TagOrder } from "./registry/tagOrder.js";
+export { listTags } from "./registry/tags.js";
+export { BADGE_LABELS, type TrustBadge, trustOf } from "./registry/trust.js";
+export type { RegistryEnv } from "./registry/types.js";
 export {
   type ChosenIsolation,
   type IsolationInfo,

@@ -77,7 +77,11 @@ export async function importArchive(
   return imported;
 }
 
-function selectImages(source: ArchiveSource, names: readonly string[] | undefined): readonly ArchiveImage[] {
+/**
+ * The images of an archive by tag, name (in any spelling) or digest; all of them if none is named.
+ * @throws NacreError IMAGE_NOT_FOUND
+ */
+export function selectImages(source: ArchiveSource, names: readonly string[] | undefined): readonly ArchiveImage[] {
   if (names === undefined) return source.images;
   return names.map((name) => {
     const found = source.images.find((image) => answersTo(image, name));

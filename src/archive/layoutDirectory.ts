@@ -10,22 +10,24 @@ import { fillDirectory } from "./destination.js";
 import { blobPath, indexJson, type ListedImage, OCI_LAYOUT } from "./layoutDocuments.js";
 
 /**
- * Makes a layout, or adds images to one: blobs first, `index.json` last, everything written beside and renamed.
+ * Makes a layout, or adds images to one: blobs first (`jobs` of them at once), `index.json` last, everything written beside and renamed.
  * @throws NacreError OUTPUT if something else is there, DISK_FULL
  */
 export async function writeLayoutDirectory(
   path: string,
   images: readonly ListedImage[],
   blobs: readonly ArchiveBlob[],
+  jobs = 1,
 ): Promise<void> {
   const before = existingLayout(path);
-  await fillDirectory(path, () => fillLayout(path, images, blobs, before));
+  await fillDirectory(path, () => fillLayout(path, images, blobs, jobs, before));
 }
 
 async function fillLayout(
   path: string,
   images: readonly ListedImage[],
   blobs: readonly ArchiveBlob[],
+  jobs: number,
   before: ImageIndex | undefined,
 ): Promise<void> {
   try {
@@ -33,13 +35,28 @@ async function fillLayout(
   } catch (error) {
     throw ioError("OUTPUT", `making ${path}`, error, "choose a place that you may write to");
   }
-  for (const blob of blobs) {
-    const target = join(path, blobPath(blob.digest));
-    if (statSync(target, { throwIfNoEntry: false })?.size !== blob.size) await replace(target, 0o444, blob.open());
-  }
+  await placeBlobs(path, blobs, jobs);
   if (before === undefined) await replace(join(path, "oci-layout"), 0o444, [OCI_LAYOUT]);
   // Read again: another program may have added to it while blobs were written.
   await replace(join(path, "index.json"), 0o644, [indexJson(images, existingLayout(path))]);
+}
+
+/** Writes the blobs that are not there yet. After a failure no other is begun, and those that were have ended. */
+async function placeBlobs(path: string, blobs: readonly ArchiveBlob[], jobs: number): Promise<void> {
+  const waiting = eachOnce(blobs);
+  const worker = async (): Promise<void> => {
+    for (const blob of waiting) {
+      const target = join(path, blobPath(blob.digest));
+      if (statSync(target, { throwIfNoEntry: false })?.size !== blob.size) await replace(target, 0o444, blob.open());
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: jobs }, worker));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+
+/** A list that is taken from by several loops, and ends for all of them where one breaks off. */
+function* eachOnce<T>(items: readonly T[]): Generator<T> {
+  yield* items;
 }
 
 /** What the directory lists; undefined if it is new, empty, or a layout without `index.json`. */

@@ -20,6 +20,8 @@ export interface ListedImage {
   readonly descriptor: Descriptor;
   /** Full names. */
   readonly names: readonly string[];
+  /** Tags without a name, for layouts that say no more. */
+  readonly tags?: readonly string[] | undefined;
   /** RFC 3339, for an annotation; left out where it is not known. */
   readonly created?: string | undefined;
   /** Config and layers (lowest first) of a single image: what `docker load` needs. */
@@ -31,17 +33,18 @@ export function blobPath(digest: Digest): string {
   return `blobs/sha256/${hexOf(digest)}`;
 }
 
-/** One descriptor for each name; a single one for an image without names. */
-export function listedDescriptors({ descriptor, names, created }: ListedImage): Descriptor[] {
+/** One descriptor for each name and tag; a single one for an image without any. */
+export function listedDescriptors({ descriptor, names, tags = [], created }: ListedImage): Descriptor[] {
   const { annotations: _, ...bare } = descriptor;
   const time: Record<string, string> = created === undefined ? {} : { [CREATED]: created };
   const of = (annotations: Record<string, string>): Descriptor =>
     Object.keys(annotations).length === 0 ? bare : { ...bare, annotations };
-  if (names.length === 0) return [of(time)];
-  return names.map((name) => {
+  if (names.length + tags.length === 0) return [of(time)];
+  const named = names.map((name) => {
     const { tag } = parseReference(name);
     return of({ [IMAGE_NAME]: name, ...time, ...(tag === undefined ? {} : { [REF_NAME]: tag }) });
   });
+  return [...named, ...tags.map((tag) => of({ ...time, [REF_NAME]: tag }))];
 }
 
 /**
@@ -60,7 +63,9 @@ export function indexJson(images: readonly ListedImage[], before?: ImageIndex): 
 function replaces(added: Descriptor, old: Descriptor): boolean {
   const name = old.annotations?.[IMAGE_NAME];
   const tag = old.annotations?.[REF_NAME];
-  if (name !== undefined) return name === added.annotations?.[IMAGE_NAME];
+  const isTag = added.annotations?.[IMAGE_NAME] === undefined && added.annotations?.[REF_NAME] !== undefined;
+  // A tag alone means whatever has that tag.
+  if (name !== undefined && !isTag) return name === added.annotations?.[IMAGE_NAME];
   if (tag !== undefined) return tag === added.annotations?.[REF_NAME];
   return old.digest === added.digest;
 }

@@ -25,6 +25,8 @@ export interface WriteOptions {
   readonly format: "oci" | "docker";
   /** False: a directory. One that is a layout already is added to. */
   readonly tar: boolean;
+  /** Blobs of a directory that are written at once; default 1. */
+  readonly jobs?: number | undefined;
   /** Called with the number of bytes written. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -46,7 +48,7 @@ export async function writeArchive(
         hint: "give a path, or leave tar=false out",
       });
     }
-    return writeLayoutDirectory(destination.path, content.images, blobs);
+    return writeLayoutDirectory(destination.path, content.images, blobs, options.jobs);
   }
   const files: TarFile[] = [
     { path: "blobs/" },

@@ -2,11 +2,16 @@
 
 import { type Image, loadImage } from "../image/image.js";
 import type { Descriptor } from "../oci/documents.js";
-import { formatPlatform, type Platform } from "../oci/platform.js";
-import { familiarName, formatReference, parseReference } from "../oci/reference.js";
+import { formatPlatform, normalize, type Platform } from "../oci/platform.js";
+import { familiarName, formatReference, parseReference, type Reference } from "../oci/reference.js";
 import type { KnownBase, WantedBase } from "../plan/graph.js";
+import { pulledFrom as wholeOf } from "../registry/pullLocal.js";
+import type { Registries } from "../registry/types.js";
+import type { Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
+import type { Emit } from "../support/events.js";
 import { nearest } from "../support/suggest.js";
+import type { BaseLocks } from "./baseLocks.js";
 import type { NamedContext } from "./contextSource.js";
 import type { Session } from "./session.js";
 
@@ -16,8 +21,11 @@ export class Bases {
   readonly #contexts: ReadonlyMap<string, NamedContext>;
   readonly #images = new Map<string, Image>();
   readonly #known = new Map<string, KnownBase>();
+  readonly #locks: BaseLocks;
+  #registries: Registries | undefined;
 
-  constructor(session: Session, contexts: ReadonlyMap<string, NamedContext>) {
+  constructor(session: Session, contexts: ReadonlyMap<string, NamedContext>, locks: BaseLocks) {
+    this.#locks = locks;
     this.#session = session;
     this.#contexts = contexts;
   }
@@ -76,12 +84,44 @@ export class Bases {
 
   async #find(wanted: WantedBase, context: NamedContext | undefined): Promise<Descriptor> {
     if (context?.kind === "layout") return this.#fromLayout(context.path, context.name, wanted.platform);
-    const reference = context?.kind === "image" ? context.reference : wanted.reference;
-    const descriptor = this.#session.store.resolveReference(formatReference(withoutTagBesideDigest(reference)));
-    if (descriptor) return descriptor;
-    const byDigest = parseReference(reference).digest;
-    if (byDigest && this.#session.store.hasBlob(byDigest)) return descriptorOf(this.#session, byDigest);
-    throw this.#notFound(wanted, reference);
+    const reference = this.#locks.held(context?.kind === "image" ? context.reference : wanted.reference);
+    if (!this.#session.request.pull) {
+      const known = this.#inStore(reference, wanted.platform);
+      if (known) return known;
+    }
+    return this.#pull(wanted, reference);
+  }
+
+  /** The image in the store, where it has one for the platform. */
+  #inStore(reference: Reference, platform: Platform): Descriptor | undefined {
+    const { store } = this.#session;
+    const { digest } = reference;
+    const named = store.resolveReference(formatReference(digest ? { ...reference, tag: undefined } : reference));
+    const found = named ?? (digest && store.hasBlob(digest) ? descriptorOf(this.#session, digest) : undefined);
+    if (found === undefined || !hasPlatform(store, found, platform)) return undefined;
+    this.#locks.note(reference, named ? (wholeOf(named) ?? named) : found);
+    return found;
+  }
+
+  /** Asks the registry, unless that is not to be done. */
+  async #pull(wanted: WantedBase, reference: Reference): Promise<Descriptor> {
+    const { store, lease, request, signal } = this.#session;
+    if (request.offline) throw this.#notFound(wanted, familiarName(reference));
+    const { pullBase, registriesOf } = await import("./registryBases.js");
+    const warn = (rule: string, message: string): void => this.#session.warn({ rule, message });
+    this.#registries ??= registriesOf({ signal, warn });
+    const emit: Emit = (event) => this.#session.send(event);
+    const policy = request.pull ? "always" : "missing";
+    const pulled = await pullBase(this.#registries, reference, wanted.platform, {
+      ...{ store, lease, policy, emit, warn, signal },
+    });
+    this.#locks.note(reference, pulled.descriptor);
+    return pulled.stored;
+  }
+
+  /** Ends connections. */
+  async close(): Promise<void> {
+    await this.#registries?.close();
   }
 
   async #fromLayout(path: string, name: string | undefined, platform: Platform): Promise<Descriptor> {
@@ -123,10 +163,15 @@ function isFiles({ kind }: NamedContext): boolean {
   return kind === "directory" || kind === "git" || kind === "http";
 }
 
-/** Tag plus digest: the digest decides. */
-function withoutTagBesideDigest(text: string): ReturnType<typeof parseReference> {
-  const reference = parseReference(text);
-  return reference.digest ? { ...reference, tag: undefined } : reference;
+/** What is there may be the manifest of another platform, of which only that one was pulled. */
+function hasPlatform(store: Store, descriptor: Descriptor, platform: Platform): boolean {
+  if (wholeOf(descriptor) === undefined) return true;
+  try {
+    const { os, architecture, variant } = loadImage(store, descriptor, platform).config;
+    return formatPlatform(normalize({ os, architecture, variant })) === formatPlatform(normalize(platform));
+  } catch {
+    return false;
+  }
 }
 
 function descriptorOf(session: Session, digest: Descriptor["digest"]): Descriptor {

@@ -17,14 +17,17 @@ import { autoPrune } from "../store/prune.js";
 import { defaultStorePath, Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { type AssembledImage, assemble, rfc3339 } from "./assemble.js";
+import { BaseLocks } from "./baseLocks.js";
 import { Bases } from "./bases.js";
 import { checkRunOptions } from "./checkRunOptions.js";
+import { isDirectory } from "./contextSource.js";
 import { Contexts } from "./contexts.js";
 import { type LoadedDockerfile, syntaxNote } from "./dockerfileSource.js";
 import type { Fetches } from "./fetches.js";
 import { Inputs, readInputs, shownContext } from "./inputs.js";
 import { epochOf } from "./keyer.js";
 import { asWarnings, ignoredSources, Lint, placedWarnings } from "./lint.js";
+import { lockPath } from "./lockFile.js";
 import { planRequestOf } from "./planRequest.js";
 import type { BuildRequest, BuildResult } from "./request.js";
 import { checkResultFiles, writeResultFiles } from "./resultFiles.js";
@@ -117,8 +120,9 @@ async function buildIn(session: Session, inputs: Inputs, names: readonly string[
   for (const message of lint.notes) session.warn({ rule: "UnknownCheckRule", message });
   const ofText = lint.text(loaded.dockerfile);
   for (const warning of asWarnings(ofText, loaded.dockerfile)) session.warn(warning);
-  const bases = new Bases(session, inputs.named);
-  const plan = await planWith(session, inputs, bases);
+  const locks = locksOf(session.request);
+  const bases = new Bases(session, inputs.named, locks);
+  const plan = await planWith(session, inputs, bases).finally(() => bases.close());
   const ofPlan = lint.told([...placedWarnings(plan.warnings), ...ignoredSources(plan, loaded.ignore)]);
   for (const warning of asWarnings(ofPlan, loaded.dockerfile)) session.warn(warning);
   for (const warning of plan.warnings) if (!warning.place) session.warn(warning);
@@ -135,9 +139,16 @@ async function buildIn(session: Session, inputs: Inputs, names: readonly string[
   const written = await runOutputs(session, image, solution, names, epoch);
   // The names come last: a build that fails while it writes an output has changed nothing that is visible.
   await session.store.setReferences(names.map((name) => ({ name, descriptor: image.descriptor })));
+  await locks.save();
   const result = resultOf(session, image, solution, written, names);
   await writeResultFiles(session.request, result);
   return result;
+}
+
+/** @throws NacreError CONTENT_INVALID for a lock file that cannot be read */
+function locksOf({ lock, lockFile, context }: BuildRequest): BaseLocks {
+  const directory = typeof context === "string" && isDirectory(context) ? context : ".";
+  return new BaseLocks(lock ?? "none", lockFile ?? lockPath(directory));
 }
 
 /** Says what the file or a build argument asks for that is not done, where the image is right without it. */

@@ -81,7 +81,8 @@ function parseRemote(text: string): FilesSource | undefined {
   return /^https?:\/\//.test(text) ? { kind: "http", url: text } : undefined;
 }
 
-function isDirectory(path: string): boolean {
+/** True for an existing directory. */
+export function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 

@@ -62,10 +62,10 @@ export async function writeLock(path: string, images: LockedImages): Promise<voi
  * What a name is locked to.
  * @throws NacreError LOCK if the lock file does not have it
  */
-export function lockedDigest(images: LockedImages, name: string): Digest {
+export function lockedDigest(images: LockedImages, name: string, path: string): Digest {
   const digest = images.get(name);
   if (digest) return digest;
-  throw new NacreError("LOCK", `${familiarName(parseReference(name))} is not in ${LOCK_NAME}`, {
+  throw new NacreError("LOCK", `${familiarName(parseReference(name))} is not in ${path}`, {
     hint: "add it with: nacre lock update",
   });
 }

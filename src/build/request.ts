@@ -81,6 +81,12 @@ export interface BuildRequest {
   readonly platform?: string | undefined;
   readonly noCache?: boolean | undefined;
   readonly noCacheFilter?: readonly string[] | undefined;
+  /** Registries are asked for base images even if the store has images of their names. */
+  readonly pull?: boolean | undefined;
+  /** `write`: what base images' names stand for is written down; `hold`: it has to be what was written down. */
+  readonly lock?: "write" | "hold" | undefined;
+  /** The lock file; default: `nacre.lock` in the directory of the context, else in the working directory. */
+  readonly lockFile?: string | undefined;
   /** Nothing is asked of the network: what was fetched before has to do. */
   readonly offline?: boolean | undefined;
   readonly network?: string | undefined;

@@ -25,6 +25,8 @@ const inspect: Declaration = async (invocation) => (await import("./commands/ins
 const tag: Declaration = async (invocation) => (await import("./commands/tag.js")).tagCommand(invocation);
 const load: Declaration = async (invocation) => (await import("./commands/load.js")).loadCommand(invocation);
 const save: Declaration = async (invocation) => (await import("./commands/save.js")).saveCommand(invocation);
+const pull: Declaration = async (invocation) => (await import("./commands/pull.js")).pullCommand(invocation);
+const push: Declaration = async (invocation) => (await import("./commands/push.js")).pushCommand(invocation);
 const ls =
   (...names: readonly [string, ...string[]]): Declaration =>
   async (invocation) =>
@@ -55,6 +57,19 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
     { names: ["rm", "rmi"], declare: rm("rm", "rmi") },
     { names: ["load"], declare: load },
     { names: ["save"], declare: save },
+    { names: ["pull"], declare: pull },
+    { names: ["push"], declare: push },
+    { names: ["copy"], declare: async (invocation) => (await import("./commands/copy.js")).copyCommand(invocation) },
+    {
+      names: ["search"],
+      declare: async (invocation) => (await import("./commands/search.js")).searchCommand(invocation),
+    },
+    { names: ["tags"], declare: async (invocation) => (await import("./commands/tags.js")).tagsCommand(invocation) },
+    { names: ["login"], declare: async (invocation) => (await import("./commands/login.js")).loginCommand(invocation) },
+    {
+      names: ["logout"],
+      declare: async (invocation) => (await import("./commands/login.js")).logoutCommand(invocation),
+    },
   ],
   "Store:": [
     { names: ["cache"], declare: async (invocation) => (await import("./commands/cache.js")).cacheCommand(invocation) },
@@ -93,10 +108,10 @@ export async function createProgram(invocation: Invocation, argv: readonly strin
 
 async function imageGroup(invocation: Invocation): Promise<Command> {
   const group = new Command("image")
-    .summary("list and manage images (ls, rm, tag, inspect, load, save)")
+    .summary("list and manage images (ls, rm, tag, inspect, load, save, pull, push)")
     .description("List and manage the images in the store.")
     .usage("COMMAND [OPTIONS]");
-  for (const declare of [ls("ls", "list"), inspect, tag, rm("rm", "remove"), load, save]) {
+  for (const declare of [ls("ls", "list"), inspect, tag, rm("rm", "remove"), load, save, pull, push]) {
     group.addCommand(await declare(invocation));
   }
   return group;

@@ -9,6 +9,7 @@ import type { ByteString } from "../support/bytes.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { GetfattrReader } from "../support/getfattr.js";
 import { TarScanner } from "../tar/scan.js";
+import { GetfattrLoop } from "./getfattrLoop.js";
 
 /** Attributes of one file by name; both are bytes. */
 export type XattrRecord = Readonly<Record<string, ByteString>>;
@@ -71,9 +72,18 @@ class Collected {
   }
 }
 
+/** Most trees that are asked for are those of small steps. */
+const loop = new GetfattrLoop(GETFATTR);
+
 /** @returns why it failed, or undefined */
 async function viaGetfattr(query: XattrQuery, collected: Collected): Promise<string | undefined> {
   const reader = new GetfattrReader((path, name, value) => collected.take(belowDot(path), name, value));
+  const answer = query.tools === undefined ? await loop.ask(query.dir, query.signal) : undefined;
+  if (answer !== undefined) {
+    reader.write(answer);
+    reader.end();
+    return undefined;
+  }
   return runTool("getfattr", GETFATTR, query, async (output) => {
     for await (const chunk of output) reader.write(chunk as Buffer);
     reader.end();

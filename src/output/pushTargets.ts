@@ -11,19 +11,14 @@ import { type BlobOutcome, BlobPusher, type PushBlob } from "../registry/pushBlo
 import type { Registries } from "../registry/types.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
-import { type Emit, silent } from "../support/events.js";
+import { type TransferEnv, withTransferEvents } from "./transferEvents.js";
 
-/** What pushes need beside the image. */
-export interface PushEnv {
+/** What pushes need beside the image. Events are those of each layer, with ids `push:REPOSITORY:DIGEST`. */
+export interface PushEnv extends TransferEnv {
   readonly store: Store;
   readonly registries: Registries;
   /** Blobs at once; default 5. */
   readonly uploads?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** Gets `start`, `progress` and `end` of each layer, with ids `push:REPOSITORY:DIGEST`. */
-  readonly emit?: Emit | undefined;
   /** Told of each layer that a repository has now. */
   readonly onLayer?: ((layer: PushedLayer, repository: string) => void) | undefined;
 }
@@ -153,29 +148,15 @@ function pushLayer(
   { host, path }: Pick<Reference, "host" | "path">,
   env: PushEnv,
 ): Promise<PushedLayer> {
-  const { emit = silent, now } = env;
   const repository = `${host}/${path}`;
   const id = `push:${repository}:${layer}`;
-  emit({ type: "start", id, name: `pushing ${shortDigest(layer)} to ${familiarName({ host, path })}`, time: now() });
-  const work = async (): Promise<PushedLayer> => {
-    try {
-      const outcome = await pusher.push(blob, ({ bytes }) =>
-        emit({ type: "progress", id, current: bytes, total: blob.size, unit: "bytes", time: now() }),
-      );
-      const pushed = { id: layer, digest: blob.digest, size: blob.size, outcome };
-      emit({ type: "end", id, outcome: outcome.kind === "pushed" ? "done" : "cached", time: now() });
-      env.onLayer?.(pushed, repository);
-      return pushed;
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const end = env.signal?.aborted
-        ? { outcome: "cancelled" as const }
-        : { outcome: "error" as const, error: message };
-      emit({ type: "end", id, ...end, time: now() });
-      throw error;
-    }
-  };
-  const pushing = work();
+  const name = `pushing ${shortDigest(layer)} to ${familiarName({ host, path })}`;
+  const pushing = withTransferEvents(env, { id, name, total: blob.size }, async (onBytes) => {
+    const outcome = await pusher.push(blob, ({ bytes }) => onBytes(bytes));
+    const pushed: PushedLayer = { id: layer, digest: blob.digest, size: blob.size, outcome };
+    env.onLayer?.(pushed, repository);
+    return [outcome.kind === "pushed" ? "done" : "cached", pushed];
+  });
   pushing.catch(() => {});
   return pushing;
 }

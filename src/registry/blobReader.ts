@@ -26,16 +26,22 @@ export interface BlobSource {
   open(headers: Readonly<Record<string, string>>): Promise<TransportAnswer | undefined>;
   /** What it has sent is wrong. */
   distrust(): void;
+  /** It is of no more use for this. */
+  leave(error: NacreError): void;
 }
 
 /** Bytes that must have come since the last failure for it to be forgiven. */
 const PROGRESS = 64 << 10;
 
 /** An endpoint as a source of a blob. */
-export function endpointSource(exchange: Exchange, digest: Digest, distrust: () => void): BlobSource {
+export function endpointSource(
+  exchange: Exchange,
+  digest: Digest,
+  on: Pick<BlobSource, "distrust" | "leave">,
+): BlobSource {
   const doing = `read the blob ${digest} of ${exchange.target.registry}/${exchange.target.repository}`;
   return {
-    ...{ name: exchange.target.endpoint.base.origin, rules: exchange.rules(doing), distrust },
+    ...{ name: exchange.target.endpoint.base.origin, rules: exchange.rules(doing), ...on },
     attempt: (origin) => exchange.attempt(doing, origin),
     async open(headers) {
       const answer = await exchange.call({
@@ -125,6 +131,7 @@ class BlobReader {
         const final = await giveUp(count, error, source);
         if (final === undefined) continue;
         this.#last = final;
+        source.leave(final);
         return void this.#problems.push(final.message);
       }
     }

@@ -127,6 +127,7 @@ function checkForm<S extends v.GenericSchema>(
   value: unknown,
   kind: ConfigKind,
 ): v.InferOutput<S> {
+  if (Array.isArray(value)) throw configError(kind, file, "its content is a list");
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   const [issue] = result.issues;

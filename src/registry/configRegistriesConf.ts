@@ -211,7 +211,7 @@ export function relocate(
 ): { readonly host: string; readonly path: string } {
   const moved = location === undefined ? name : location + name.slice(length);
   const [host = "", path = ""] = cut(moved);
-  if (isRegistryHost(host) && PATH.test(path)) return { host, path };
+  if (isRegistryHost(host) && (PATH.test(path) || (path === "" && !name.includes("/")))) return { host, path };
   throw configError(
     ENDPOINT_CONFIG,
     file,

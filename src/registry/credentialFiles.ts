@@ -45,10 +45,15 @@ export interface CredentialEntry {
 }
 
 const File = v.object({
-  auths: v.nullish(v.record(v.string(), v.unknown())),
+  auths: v.nullish(v.custom<Record<string, unknown>>(isObject)),
   credHelpers: v.nullish(v.record(v.string(), v.string())),
   credsStore: v.nullish(v.string()),
 });
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 const Entry = v.object({
   auth: v.nullish(v.string()),
   username: v.nullish(v.string()),

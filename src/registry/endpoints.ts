@@ -48,7 +48,7 @@ class ConfiguredEndpoints implements EndpointFinder {
     }
     const registry = canonicalHost(host);
     this.#rules ??= loadRegistriesConf(this.#paths, (message) => this.#env.warn("RegistriesConf", message));
-    const match = findRule(this.#rules, `${registry}/${repository}`);
+    const match = findRule(this.#rules, nameOf(registry, repository));
     if (match) return this.#byRule(match, registry, repository, action);
     if (this.#paths.only !== undefined) return [this.#itself(registry, repository, isLoopbackHost(registry))];
     const toml = this.#hostsTomlOf(registry);
@@ -63,7 +63,7 @@ class ConfiguredEndpoints implements EndpointFinder {
         facts: { file: rule.file, prefix: rule.prefix },
       });
     }
-    const name = `${host}/${repository}`;
+    const name = nameOf(host, repository);
     // Only reading is led elsewhere (containers-registries.conf(5)).
     if (action === "push") return [this.#itself(host, repository, insecureBy(rule.insecure, host))];
     const mirrors = rule.mirrors.map((mirror): Endpoint => {
@@ -97,7 +97,7 @@ class ConfiguredEndpoints implements EndpointFinder {
     return {
       ...{
         base: one.base,
-        repository: one.pathPrefix === "" ? itself.repository : `${one.pathPrefix}/${itself.repository}`,
+        repository: [one.pathPrefix, itself.repository].filter((part) => part !== "").join("/"),
       },
       ...(isProxy ? { mirrorOf: host, sendsNamespace: true } : {}),
       ...{ capabilities: one.capabilities, answers: "all", insecure: one.insecure },
@@ -127,7 +127,7 @@ class ConfiguredEndpoints implements EndpointFinder {
   #itself(host: string, repository: string, insecure: boolean): Endpoint {
     const base = new URL(`https://${apiHost(host)}`);
     const tls = this.#certificatesOf(apiHost(host));
-    const path = canonicalHost(host) === HUB && !repository.includes("/") ? `library/${repository}` : repository;
+    const path = canonicalHost(host) === HUB && /^[^/]+$/.test(repository) ? `library/${repository}` : repository;
     return { base, repository: path, capabilities: ALL, answers: "all", insecure, ...(tls ? { tls } : {}) };
   }
 
@@ -147,6 +147,11 @@ class ConfiguredEndpoints implements EndpointFinder {
     this.#hostsToml.set(host, toml);
     return toml;
   }
+}
+
+/** Without a repository it is the registry as a whole that is meant. */
+function nameOf(host: string, repository: string): string {
+  return repository === "" ? host : `${host}/${repository}`;
 }
 
 /** This machine needs no securing, unless someone says that it does. */

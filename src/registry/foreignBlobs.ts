@@ -29,7 +29,7 @@ function foreignSource(url: URL, exchange: Exchange, { digest }: Descriptor, sha
   const doing = `read the blob ${digest} from ${shownUrl(url)}`;
   const attempt = (origin: string): Attempt => ({ ...exchange.attempt(doing, origin), action: "pull" });
   return {
-    ...{ name: shownUrl(url), attempt, distrust() {} },
+    ...{ name: shownUrl(url), attempt, distrust() {}, leave() {} },
     rules: { ...exchange.rules(doing), attempts: () => limits.attempts },
     async open(headers) {
       try {

@@ -11,8 +11,9 @@ import {
 } from "./credentialFiles.js";
 import { eraseFromHelper, type HelperName, storeInHelper } from "./credentialHelper.js";
 import { askHelper, credentialSources, credentialStore, helperFor, helperKeys, helperSetting } from "./credentials.js";
-import type { Login, LoginRequest, LoginWorld, Logout } from "./login.js";
+import type { Login, LoginRequest, LoginWorld, Logout } from "./loginTypes.js";
 import { canonicalHost, HUB, isRegistryHost } from "./registryHost.js";
+import type { CredentialStore, Credentials, EndpointFinder } from "./types.js";
 
 /** See `login`. */
 export async function performLogin(request: LoginRequest, world: LoginWorld): Promise<Login> {
@@ -21,19 +22,32 @@ export async function performLogin(request: LoginRequest, world: LoginWorld): Pr
   const { username = "", password = "" } = request;
   const credentials = basicCredentials(username, password, (why) => wrongLogin(`the login ${why}`));
   if (username === "" || password === "") throw wrongLogin("a login needs a user name and a password");
-  await world.check(host, credentials);
+  await check(host, credentials, world);
   const keptIn = await keep(host, username, password, world);
   return { host, username, keptIn };
+}
+
+async function check(host: string, credentials: Credentials, world: LoginWorld): Promise<void> {
+  if (world.check) return world.check(host, credentials);
+  const [{ endpointFinder }, { pingRegistry }] = await Promise.all([
+    import("./endpoints.js"),
+    import("./registries.js"),
+  ]);
+  const finder = endpointFinder(world.env, world);
+  // The registry itself, which comes last: what a mirror says of a login means nothing.
+  const itself: EndpointFinder = { endpoints: (...of) => finder.endpoints(...of).slice(-1) };
+  const store: CredentialStore = { find: async (one) => (canonicalHost(one) === host ? credentials : undefined) };
+  await pingRegistry(host, world.env, itself, store);
 }
 
 async function retryLogin(host: string, world: LoginWorld): Promise<Login> {
   const credentials = await credentialStore(world.env, world).find(host);
   if (credentials === undefined) {
     throw new NacreError("CREDENTIALS", `there are no credentials for ${host}`, {
-      hint: "give a user name and a password",
+      hint: "give a user name and a password: nacre login -u USER --password-stdin",
     });
   }
-  await world.check(host, credentials);
+  await check(host, credentials, world);
   return { host, username: credentials.kind === "basic" ? credentials.username : undefined, keptIn: undefined };
 }
 

@@ -4,17 +4,18 @@
  * then nothing refers to what has come, and what has come whole is not fetched again.
  */
 import type { Image } from "../image/image.js";
-import type { DiffId } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import { formatPlatform, localPlatform, type Platform } from "../oci/platform.js";
 import { familiarName, formatReference, type Reference } from "../oci/reference.js";
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import type { Emit } from "../support/events.js";
-import type { LayerOutcome } from "./pullLayer.js";
+import type { PulledLayer } from "./pullLayer.js";
 import { findLocal, withPulledFrom } from "./pullLocal.js";
 import { resolveDigest } from "./resolve.js";
 import type { RepositoryClient } from "./types.js";
+
+export type { LayerOutcome, PulledLayer } from "./pullLayer.js";
 
 /** Layers that are fetched at a time, as Docker has it (daemon.json, `max-concurrent-downloads`). */
 const DOWNLOADS = 3;
@@ -42,13 +43,6 @@ export interface PullOptions {
   readonly lease: Lease;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-}
-
-/** A layer of a pulled image. */
-export interface PulledLayer {
-  readonly descriptor: Descriptor;
-  readonly diffId: DiffId;
-  readonly outcome: LayerOutcome | "mounted";
 }
 
 /** A pulled image. */
@@ -92,7 +86,7 @@ export async function pullImage(
   if (local !== undefined) return settled(store, name, local, options);
   if (policy === "never") throw notLocal(reference, platform);
   const digest = await resolveDigest(client, reference);
-  const known = findLocal(store, lease, { ...reference, digest }, wanted);
+  const known = findLocal(store, lease, reference, wanted, digest);
   if (known !== undefined) return settled(store, name, known, options);
   const { fetchImage } = await import("./pullFetch.js");
   const fetched = await fetchImage(store, client, {

@@ -2,7 +2,7 @@
  * One layer from a registry into the store, in one pass: its bytes are written and hashed as they come, decompressed,
  * hashed again and indexed. What the store has is not asked for; what an interrupted download has left is used.
  */
-import { createReadStream, rmSync } from "node:fs";
+import { createReadStream, rmSync, statSync } from "node:fs";
 import type { ImageLayer } from "../image/image.js";
 import { storeLayer } from "../image/layers.js";
 import { hexOf, shortDigest } from "../oci/digest.js";
@@ -22,6 +22,11 @@ const PROGRESS_INTERVAL = 50;
 
 /** How a layer came into the store. */
 export type LayerOutcome = "exists" | "downloaded";
+
+/** A layer of a pulled image. */
+export interface PulledLayer extends ImageLayer {
+  readonly outcome: LayerOutcome;
+}
 
 /** What the layers of one pull share. */
 export interface LayerSetting {
@@ -105,9 +110,12 @@ async function download(setting: LayerSetting, layer: ImageLayer, id: string): P
   const label = `${client.host}/${client.repository}@${descriptor.digest}`;
   const work = async (directory: string): Promise<LayerOutcome> => {
     // Another process may have been at it while this one waited for its turn.
-    const outcome = (await fromStore(setting, layer)) ? "exists" : await resume(setting, layer, directory, id);
-    rmSync(directory, { recursive: true, force: true });
-    return outcome;
+    try {
+      return (await fromStore(setting, layer)) ? "exists" : await resume(setting, layer, directory, id);
+    } finally {
+      const left = statSync(`${directory}/content`, { throwIfNoEntry: false })?.size ?? 0;
+      if (left === 0 || hasLayer(store, layer)) rmSync(directory, { recursive: true, force: true });
+    }
   };
   return useSource(store, "layer", hexOf(descriptor.digest), label, work, signal);
 }

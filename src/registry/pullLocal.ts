@@ -52,6 +52,7 @@ export interface LocalImage {
 
 /**
  * Finds an image by its digest, else by its name. It is protected by the lease first and looked at then.
+ * @param digest what the reference stands for in the registry, where that is known
  * @returns undefined if it is not there, not whole, or not for the platform
  */
 export function findLocal(
@@ -59,8 +60,8 @@ export function findLocal(
   lease: Lease,
   reference: Reference,
   wanted: WantedImages,
+  digest = reference.digest,
 ): LocalImage | undefined {
-  const { digest } = reference;
   const candidates = digest === undefined ? byName(store, reference) : byDigest(store, digest);
   for (const stored of candidates) {
     lease.protect([stored.digest]);
@@ -78,13 +79,13 @@ export function findLocal(
   return undefined;
 }
 
-/** What to say of an image that is for another platform than wanted, as BuildKit says it of bases. */
+/** What to say of an image that is for another platform than wanted; Docker's words where one was asked for. */
 export function platformWarnings(config: ImageConfig, { platform, explicit }: WantedImages, name: string): string[] {
   if (runsOn(config, platform) || config.os === "" || config.architecture === "") return [];
   const { os, architecture, variant } = config;
   const actual = formatPlatform({ os, architecture, variant });
-  const expected = `${explicit ? "expected" : "this machine runs"} ${formatPlatform(platform)}`;
-  return [`${name} is an image for ${actual} alone; ${expected}`];
+  const wanted = `${explicit ? "the specified platform" : "this machine's"} (${formatPlatform(platform)})`;
+  return [`image with reference ${name} was found but its platform (${actual}) does not match ${wanted}`];
 }
 
 function byName(store: Store, reference: Reference): Descriptor[] {

@@ -37,9 +37,8 @@ export async function putDocuments(
   try {
     await putAll(client, documents, references);
   } catch (error) {
-    const suspects = missingBlobs(error);
-    if (suspects === undefined) throw error;
-    await pusher.repair(suspects);
+    if (!isBlobMissing(error)) throw error;
+    await pusher.repair();
     await putAll(client, documents, references);
   }
 }
@@ -71,9 +70,7 @@ async function putOne(client: RepositoryClient, document: PushDocument, referenc
   });
 }
 
-/** The blobs that a registry says it lacks; undefined if that is not what went wrong. */
-function missingBlobs(error: unknown): ReadonlySet<string> | undefined {
-  if (!isNacreError(error) || !Array.isArray(error.facts.codes)) return undefined;
-  if (!error.facts.codes.some((code) => BLOB_MISSING.has(String(code)))) return undefined;
-  return new Set(error.message.match(/sha256:[0-9a-f]{64}/g) ?? []);
+function isBlobMissing(error: unknown): boolean {
+  if (!isNacreError(error) || !Array.isArray(error.facts.codes)) return false;
+  return error.facts.codes.some((code) => BLOB_MISSING.has(String(code)));
 }

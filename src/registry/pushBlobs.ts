@@ -88,21 +88,22 @@ export class BlobPusher {
   }
 
   /**
-   * Looks once more for blobs that the repository was said to have, and sends those that it lacks.
-   * @param suspects blobs that the registry says it lacks: they are sent even if it says that they are there
-   * @returns how many were sent
+   * Looks once more for blobs that the repository was said to have, and sends those that it lacks. If it still says that it
+   * has them all, those that were not sent now are sent: it has said before that one is missing.
    */
-  async repair(suspects: ReadonlySet<string>): Promise<number> {
-    const sent = [...this.#blobs.values()].map(({ blob }) => this.#limit(() => this.#restore(blob, suspects)));
-    return (await Promise.all(sent)).filter(Boolean).length;
+  async repair(): Promise<void> {
+    const all = [...this.#blobs.values()];
+    const sent = await Promise.all(all.map(({ blob }) => this.#limit(() => this.#sendAnew(blob))));
+    if (sent.includes(true)) return;
+    const doubtful: PushBlob[] = [];
+    for (const { blob, outcome } of all) if ((await outcome).kind !== "pushed") doubtful.push(blob);
+    await Promise.all(doubtful.map((blob) => this.#limit(() => this.client.uploadStream(this.#guarded(blob)(0)))));
   }
 
-  async #restore(blob: PushBlob, suspects: ReadonlySet<string>): Promise<boolean> {
-    const isThere = (await this.client.blobSize(blob.digest)) === blob.size;
-    if (!isThere) return (await this.client.upload(blob, this.#guarded(blob))) === "uploaded";
-    if (!suspects.has(blob.digest)) return false;
-    await this.client.uploadStream(this.#guarded(blob)(0));
-    return true;
+  /** @returns true if the blob was not there */
+  async #sendAnew(blob: PushBlob): Promise<boolean> {
+    if ((await this.client.blobSize(blob.digest)) === blob.size) return false;
+    return (await this.client.upload(blob, this.#guarded(blob))) === "uploaded";
   }
 
   async #place(blob: PushBlob, onProgress?: (progress: TransferProgress) => void): Promise<BlobOutcome> {

@@ -46,7 +46,8 @@ export function networkFailure(error: unknown, attempt: Attempt, signal: AbortSi
   if (error instanceof PassingFailure) return error;
   if (isNacreError(error) || !(error instanceof Error)) throw error;
   const reason = reasonOf(error);
-  if (reason.code === "") throw error;
+  // Not of the network, but a mistake of ours.
+  if (reason.code === "" && error.name !== "HTTPParserError") throw error;
   const final = networkError(attempt, reason, error);
   if (reason.passing) return new PassingFailure(final);
   throw final;

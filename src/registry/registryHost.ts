@@ -1,6 +1,5 @@
 /** Registry hosts as they stand in references: their form, the names of Docker Hub, this machine. Pure. */
-import { isIP } from "node:net";
-import { reachOf } from "./addressPolicy.js";
+import { BlockList, isIP } from "node:net";
 import { isLocalName } from "./httpProxy.js";
 
 /** How references name Docker Hub. */
@@ -35,8 +34,13 @@ export function splitHost(host: string): { readonly name: string; readonly port:
   return { name: (match?.[1] ?? match?.[2] ?? host).toLowerCase(), port: match?.[3] };
 }
 
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
 /** True for this machine itself: `localhost`, 127.0.0.0/8 and ::1. */
 export function isLoopbackHost(host: string): boolean {
   const { name } = splitHost(host);
-  return isLocalName(name) || (isIP(name) !== 0 && reachOf(name) === "loopback");
+  const version = isIP(name);
+  return version === 0 ? isLocalName(name) : LOOPBACK.check(name, version === 4 ? "ipv4" : "ipv6");
 }

@@ -137,7 +137,7 @@ export class Tokens {
     ownHeaders: Readonly<Record<string, string>>,
   ): Promise<Arrival> {
     return travel(this.#transport, {
-      ...{ request, ownHeaders, secretBody: true },
+      ...{ request, ownHeaders, secretBody: request.body !== undefined },
       tls: realm.hostname === owner.base.hostname ? tls : tlsElsewhere(tls),
       from: realmReach(realm, owner),
       check: (url) => assertRealm(url, owner),
@@ -181,7 +181,7 @@ export function basicHeader(credentials: Exclude<Credentials, { kind: "bearer" }
 }
 
 /** A body of known bytes. */
-export function bytesBody(bytes: Uint8Array): RequestBody {
+export function bytesBody(bytes: Uint8Array): RequestBody & { readonly length: number } {
   return {
     length: bytes.length,
     async *open() {

@@ -178,8 +178,8 @@ export class Exchange {
     let authorization = isOwn ? await this.#auth.header(scopes, owner) : undefined;
     for (let turn = 0; ; turn++) {
       const arrival = await this.#travel(call, url, isOwn, authorization);
-      const { answer, left } = arrival;
-      this.#shared.reached.set(this.target.endpoint.base.origin, left || !isOwn ? this.reach : answer.reach);
+      const { answer, left, home } = arrival;
+      if (isOwn) this.#shared.reached.set(this.target.endpoint.base.origin, home);
       if (answer.status !== 401 || left || !isOwn || turn === 2) return { ...arrival, authorization };
       const challenges = parseChallenges(answer.headers("www-authenticate"));
       const next = await this.#next(challenges, { authorization, scopes }, answer);
@@ -228,17 +228,19 @@ export class Exchange {
       return base;
     } catch (error) {
       if (error instanceof NacreError || this.#shared.env.signal?.aborted) throw error;
-      await this.#probe(plain);
+      // Go's servers answer plain http on a port of https with this status: then it is https that fails just now.
+      if ((await this.#probe(plain)) === 400) throw error;
       return plain;
     }
   }
 
-  async #probe(base: URL): Promise<void> {
+  async #probe(base: URL): Promise<number> {
     const { transport } = this.#shared;
     const url = new URL(`${base.href.replace(/\/$/, "")}/v2/`);
     const answer = await transport.send({ method: "GET", url, headers: {}, tls: this.#tls });
     this.#shared.reached.set(this.target.endpoint.base.origin, answer.reach);
     await answer.discard();
+    return answer.status;
   }
 
   #note(answer: TransportAnswer): void {

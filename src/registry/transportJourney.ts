@@ -32,6 +32,8 @@ export interface Arrival {
   readonly answer: TransportAnswer;
   /** On the way the first origin was left: what answers speaks for nobody who knows our credentials. */
   readonly left: boolean;
+  /** How near the first origin is. */
+  readonly home: Reach;
 }
 
 /**
@@ -44,12 +46,14 @@ export async function travel(transport: Transport, journey: Journey): Promise<Ar
   let { url } = request;
   let { from } = journey;
   let left = false;
+  let home: Reach | undefined;
   for (let hops = 0; ; hops++) {
     const headers = left ? request.headers : { ...request.headers, ...ownHeaders };
     const tls = url.hostname === start.hostname ? journey.tls : tlsElsewhere(journey.tls);
     const answer = await transport.send({ ...request, url, headers, tls, from });
+    if (!left) home = answer.reach;
     const location = REDIRECTS.has(answer.status) ? answer.header("location") : undefined;
-    if (location === undefined || !mayFollow(answer.status, journey)) return { answer, left };
+    if (location === undefined || !mayFollow(answer.status, journey)) return { answer, left, home: home ?? "public" };
     await answer.discard();
     const next = redirectTarget(location, url).url;
     if (hops === MAX_REDIRECTS) throw tooMany(start);

@@ -4,10 +4,12 @@
  * they end with it, or with nacre: no mount and no process is left.
  */
 import * as fs from "node:fs";
+import { uniqueSuffix } from "../store/owner.js";
 import { errnoOf, NacreError } from "../support/errors.js";
 import { type ControlGroup, makeControlGroup } from "./controlGroups.js";
 import type { ExecuteOptions, Executor, ExecutorOptions } from "./executor.js";
 import { finalCommand, obeyedVariables, secretNames, setterInside } from "./finalCommand.js";
+import { besides, LayerNames } from "./layerNames.js";
 import { readLimitRights, ulimitArguments } from "./limits.js";
 import { needStepProgram, optionalProgram, stepPath } from "./programs.js";
 import type { PlannedProcess, RootPlan } from "./rootPlan.js";
@@ -27,9 +29,17 @@ interface Attempt {
   /** What sets variables inside the root; counted up. */
   readonly setter: number;
   readonly group: ControlGroup | undefined;
-  readonly starter: StepStarter;
+  readonly shared: Shared;
+  readonly layers: LayerNames;
   /** False where one has failed. */
   readonly staged: boolean;
+}
+
+/** What the steps of a series share. */
+interface Shared {
+  readonly series: boolean;
+  readonly starter: StepStarter;
+  layers?: LayerNames;
 }
 
 type Outcome = RunExit | "without volatile" | "with another setter" | "without stage";
@@ -38,38 +48,48 @@ type Outcome = RunExit | "without volatile" | "with another setter" | "without s
 let volatileWorks = true;
 
 /** Carries plans out by namespaces, as root or as root of a user namespace. */
-export function namespacesExecutor({ series }: ExecutorOptions = {}): Executor {
-  const starter = new StepStarter(series);
+export function namespacesExecutor({ series = false }: ExecutorOptions = {}): Executor {
+  const shared: Shared = { series, starter: new StepStarter(series) };
   return {
     level: "namespaces",
-    execute: (plan, io, options) => execute(plan, io, options, starter),
-    close: () => starter.close(),
+    execute: (plan, io, options) => execute(plan, io, options, shared),
+    close: () => {
+      shared.starter.close();
+      shared.layers?.close();
+    },
   };
 }
 
-async function execute(plan: RootPlan, io: RunIo, options: ExecuteOptions, starter: StepStarter): Promise<RunExit> {
+async function execute(plan: RootPlan, io: RunIo, options: ExecuteOptions, shared: Shared): Promise<RunExit> {
   assertRootIsMount();
   const group = makeControlGroup(plan.process.limits);
+  const layers = shared.layers ?? new LayerNames(namesDirectory(plan, shared.series));
+  if (shared.series) shared.layers = layers;
   try {
     let staged = true;
     for (let setter = 0; ; ) {
-      const outcome = await attempt({ plan, io, options, setter, group, starter, staged });
+      const outcome = await attempt({ plan, io, options, setter, group, shared, layers, staged });
       if (typeof outcome === "object") return outcome;
       if (outcome === "with another setter") setter += 1;
       if (outcome === "without stage") staged = false;
     }
   } finally {
+    if (!shared.series) layers.close();
     await group?.remove();
   }
 }
 
+function namesDirectory({ dir }: RootPlan, series: boolean): string {
+  return series ? besides(dir, uniqueSuffix()) : `${dir}/names-${uniqueSuffix()}`;
+}
+
 async function attempt(current: Attempt): Promise<Outcome> {
-  const { plan, io, options, group } = current;
+  const { plan, io, options, group, layers, shared } = current;
   if (options.signal?.aborted) throw cancelled();
   const withVolatile = volatileWorks;
   const stage = stageFor(current);
   const terminal = io.kind === "terminal";
-  const files = makeSetupFiles(plan, options.hand, { volatile: withVolatile, terminal, stage });
+  const files = makeSetupFiles(plan, options.hand, { volatile: withVolatile, terminal, layers, stage });
   try {
     const watch = io.kind === "log" ? new StartWatch(files.tag, io.onOutput) : undefined;
     const end = await run(current, files, watch ? { kind: "log", onOutput: watch.push } : io, stage);
@@ -88,7 +108,8 @@ async function attempt(current: Attempt): Promise<Outcome> {
     if (stage) return "without stage";
     throw setupError({ operation: end.failed, words: end.errors, mounts: files.mounts });
   } finally {
-    removeSetupFiles(files.directory);
+    // In a series there is better to do now: it goes with the step's directory, while the next step runs.
+    if (!shared.series) removeSetupFiles(files.directory);
   }
 }
 
@@ -107,7 +128,7 @@ function chainOf({ plan, io }: Attempt): Pick<StepCommand, "env" | "head"> {
 /** The stage that waits, if it is what this plan needs. */
 function stageFor(current: Attempt): Stage | undefined {
   if (!current.staged || current.io.kind !== "log") return undefined;
-  const stage = current.starter.waitingStage(chainOf(current));
+  const stage = current.shared.starter.waitingStage(chainOf(current));
   return stage && stage.key === stageKey(current.plan, current.options.hand) ? stage : undefined;
 }
 
@@ -126,7 +147,7 @@ async function run(
   const next = () => makeStage(plan, hand);
   const command = { ...chainOf(current), argv, cwd, input, signal, warn, timeout, stage, makeStage: next };
   try {
-    return await runStepProcess(command, io, current.starter);
+    return await runStepProcess(command, io, current.shared.starter);
   } catch (error) {
     if (errnoOf(error) === "E2BIG") return undefined;
     if (error instanceof StageLost) return "without stage";

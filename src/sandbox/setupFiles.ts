@@ -10,6 +10,7 @@ import type { StartNames } from "./finalCommand.js";
 import { type FstabEntry, fstabText, overlayOptions, PLAIN_OVERLAY } from "./fstab.js";
 import type { Hand } from "./hand.js";
 import { lockedFlags, parseMountInfo } from "./hostFacts.js";
+import { besides, type LayerNames } from "./layerNames.js";
 import { rootMountOptions } from "./noDevices.js";
 import { needStepProgram } from "./programs.js";
 import type { PlannedMount, RootPlan } from "./rootPlan.js";
@@ -31,6 +32,8 @@ export interface SetupFiles {
   readonly input: readonly Buffer[] | undefined;
 }
 
+/** Name of the directory that has names for layers. */
+const LAYERS = "l";
 /** Name of the directory that is mounted as /dev. */
 const DEV = "dev";
 
@@ -41,18 +44,23 @@ const SYSTEM = /^(proc|dev|sys)(\/|$)|^etc\/(hosts|resolv\.conf)$/;
  * Makes the directory.
  * @throws NacreError STORE, DISK_FULL; ISOLATION if a mount's options do not fit into a page; MOUNT
  */
-export function makeSetupFiles(plan: RootPlan, hand: Hand, { volatile, terminal, stage }: SetupChoices): SetupFiles {
+export function makeSetupFiles(
+  plan: RootPlan,
+  hand: Hand,
+  { volatile, terminal, layers, stage }: SetupChoices,
+): SetupFiles {
   const directory = `${plan.dir}/run-${uniqueSuffix()}`;
   try {
     fs.mkdirSync(directory, { mode: 0o700 });
-    for (const name of ["l", "secrets"]) fs.mkdirSync(`${directory}/${name}`);
-    const setup = new Setup({ plan, hand, volatile, directory, root: toByteString(`${plan.dir}/merged`) });
+    if (plan.secretFiles.length > 0) fs.mkdirSync(`${directory}/secrets`);
+    fs.symlinkSync(layers.directory, `${directory}/${LAYERS}`);
+    const setup = new Setup({ plan, hand, volatile, layers, directory, root: toByteString(`${plan.dir}/merged`) });
     setup.build(stage);
-    const tag = terminal ? "nacre" : `nacre-${uniqueSuffix()}`;
+    const tag = stage?.tag ?? (terminal ? "nacre" : `nacre-${uniqueSuffix()}`);
     return {
       directory,
       tag: `${tag}-`,
-      names: startNames(directory, tag),
+      names: stage ? stage.names : startNames(directory, tag),
       operations: setup.operations,
       mounts: setup.mounts,
       input: plan.secretFiles.length > 0 ? plan.secretFiles.map(({ content }) => content) : undefined,
@@ -68,6 +76,8 @@ export interface SetupChoices {
   /** No synchronisation of upper directories with the disk when they are unmounted. */
   readonly volatile: boolean;
   readonly terminal: boolean;
+  /** Names of lower directories. */
+  readonly layers: LayerNames;
   /** Where /proc, /dev and /sys are mounted already, for the process that will do the rest. */
   readonly stage?: Stage | undefined;
 }
@@ -80,14 +90,15 @@ export interface SetupChoices {
 export function makeStage(plan: RootPlan, hand: Hand): Stage | undefined {
   const key = stageKey(plan, hand);
   if (key === undefined) return undefined;
-  // Beside the step's directory, and named like it, so that it is swept if it is left there.
-  const directory = `${plan.dir.replace(/[^./]*$/, "")}${uniqueSuffix()}`;
+  const directory = besides(plan.dir, uniqueSuffix());
   const root = toByteString(`${directory}/root`);
   try {
     fs.mkdirSync(directory, { mode: 0o700 });
     for (const name of ["root", ...STAGED.map((name) => `root/${name}`)]) fs.mkdirSync(`${directory}/${name}`);
-    const setup = new Setup({ plan, hand, volatile: false, directory, root });
-    return { key, directory, root, list: setup.buildStage(stageMounts(plan, root)!) };
+    const setup = new Setup({ plan, hand, volatile: false, layers: undefined, directory, root });
+    const tag = `nacre-${uniqueSuffix()}`;
+    const list = setup.buildStage(stageMounts(plan, root)!);
+    return { key, directory, root, list, tag, names: startNames(directory, tag) };
   } catch (error) {
     fs.rmSync(directory, { recursive: true, force: true });
     throw ioError("STORE", `writing ${directory}`, error);
@@ -118,6 +129,8 @@ function fillDev(dir: string): void {
   fs.mkdirSync(dir);
   fs.chmodSync(dir, 0o755);
   for (const { name, target } of deviceLinks(fs.existsSync("/proc/kcore"))) fs.symlinkSync(target, `${dir}/${name}`);
+  // Made here, so that whoever mounts makes nothing, and what is removed meanwhile stays removed.
+  for (const name of ["pts", "shm", "mqueue"]) fs.mkdirSync(`${dir}/${name}`, { mode: 0o755 });
   for (const { name } of DEVICE_NODES) fs.closeSync(fs.openSync(`${dir}/${name}`, "wx", 0o644));
 }
 
@@ -126,6 +139,8 @@ interface SetupInput {
   readonly plan: RootPlan;
   readonly hand: Hand;
   readonly volatile: boolean;
+  /** Undefined where no overlay is going to be mounted. */
+  readonly layers: LayerNames | undefined;
   /** Where it may write. */
   readonly directory: string;
   /** Where the root is going to be. */
@@ -138,6 +153,7 @@ class Setup {
   readonly #plan: RootPlan;
   readonly #hand: Hand;
   readonly #volatile: boolean;
+  readonly #layers: LayerNames | undefined;
   readonly #directory: string;
   readonly #root: ByteString;
   #entries: FstabEntry[] = [];
@@ -146,7 +162,8 @@ class Setup {
   #lists = 0;
   #names = 0;
 
-  constructor({ plan, hand, volatile, directory, root }: SetupInput) {
+  constructor({ plan, hand, volatile, layers, directory, root }: SetupInput) {
+    this.#layers = layers;
     this.#plan = plan;
     this.#hand = hand;
     this.#volatile = volatile;
@@ -297,7 +314,7 @@ class Setup {
     const { upper, work } = overlay;
     if (work !== undefined) forgetVolatile(work);
     const options = overlayOptions({
-      lower: overlay.lower.map((path) => this.#name(path)),
+      lower: overlay.lower.map((path) => `${LAYERS}/${this.#layers?.of(path)}`),
       upper: upper === undefined ? undefined : this.#name(upper),
       work: work === undefined ? undefined : this.#name(work),
       options: [
@@ -313,9 +330,9 @@ class Setup {
     });
   }
 
-  /** A name of a few bytes without commas and colons: all options of a mount have to fit into one page. */
+  /** A name for a directory of this step alone; see layerNames.ts. */
   #name(path: string): string {
-    const name = `l/${this.#names++}`;
+    const name = `u${this.#names++}`;
     fs.symlinkSync(path, `${this.#directory}/${name}`);
     return name;
   }

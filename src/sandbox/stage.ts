@@ -4,6 +4,7 @@
  */
 import * as fs from "node:fs";
 import { type ByteString, toByteString } from "../support/bytes.js";
+import type { StartNames } from "./finalCommand.js";
 import type { Hand } from "./hand.js";
 import type { PlannedMount, RootPlan } from "./rootPlan.js";
 
@@ -17,6 +18,9 @@ export interface Stage {
   readonly root: ByteString;
   /** The list of mounts, absolute. */
   readonly list: string;
+  /** What programs of the step's chain are called, and what these names begin with. */
+  readonly names: StartNames;
+  readonly tag: string;
 }
 
 /** The directories of a root that a stage has. */

@@ -48,14 +48,14 @@ const VALUES: ReadonlyMap<string, string> = new Map([
   ["B", "a b  c"],
 ]);
 const ENV = { get: (name: string) => VALUES.get(name), unset: () => {} };
-const PATHS = ["a", "node_modules/x", "src/deep/er/file.log", "a\\b", ".git", "é/[x]", "a\nb"];
+const PATHS = ["a", "src/er/file.log", "é/[x]", "a\nb"];
 const NAMES = ["a", "package.json", "[x]", "é😀", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", ""];
 
 const WORD = 400;
 
 export const TARGETS: readonly Target[] = [
   { name: "Dockerfile", run: readFile, longest: Number.POSITIVE_INFINITY },
-  { name: "tokens", run: readTokens, longest: Number.POSITIVE_INFINITY },
+  { name: "tokens", run: readTokens, longest: 800 },
   { name: "syntax", run: detectSyntax, longest: Number.POSITIVE_INFINITY },
   { name: "trigger", run: readTrigger, longest: 2000 },
   { name: "word", run: (text) => expandWord(text, ENV, "\\"), longest: 2000 },
@@ -67,7 +67,7 @@ export const TARGETS: readonly Target[] = [
   { name: "mount syntax", run: checkMountSyntax, longest: WORD },
   { name: "mount", run: parseMount, longest: WORD },
   { name: "ignore file", run: (text) => ignore(parseIgnoreFile(text, "ignore"), text), longest: WORD },
-  { name: "exclude", run: (text) => ignore(parsePatterns([text], "--exclude"), text), longest: WORD },
+  { name: "exclude", run: (text) => ignore(parsePatterns([text], "--exclude"), text), longest: 100 },
   { name: "wildcard", run: matchNames, longest: WORD },
   { name: "git of ADD", run: (text) => parseGitAddress(text, "add"), longest: WORD },
   { name: "git of a context", run: (text) => parseGitAddress(text, "context"), longest: WORD },
@@ -163,7 +163,7 @@ function ignore(rules: Parameters<typeof createMatcher>[0], text: string): void 
     const verdict = decidePath(matcher, bytes);
     if (verdict.line < 0 || verdict.line > lines) throw new Error("a line that is not in the file");
   }
-  ignoreTrail(rules, toByteString(PATHS[2]!));
+  ignoreTrail(rules, toByteString(PATHS[1]!));
 }
 
 function pathOf(text: string): string {

@@ -36,7 +36,7 @@ describe("a build that finds everything in the cache", () => {
       "src/archive/destination.ts",
       "src/archive/loadImages.ts",
     ]);
-    expect(modulesIn("output")).toEqual(["src/output/saveImages.ts"]);
+    expect(modulesIn("output")).toEqual(["src/output/saveImages.ts", "src/output/transfers.ts"]);
   });
 
   it("loads nothing that looks into layers, except what the trees of contexts and layers have in common", () => {

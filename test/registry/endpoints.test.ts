@@ -3,13 +3,18 @@ import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { parseReference } from "../../src/oci/reference.js";
+import { credentialStore } from "../../src/registry/credentials.js";
 import { endpointFinder } from "../../src/registry/endpoints.js";
+import { openRegistries } from "../../src/registry/registries.js";
 import type { Endpoint, RegistryAction } from "../../src/registry/types.js";
 import { NacreError } from "../../src/support/errors.js";
 import { toolMissing } from "../setup/tools.js";
 import { type ConfigWorld, configWorld, notingServer } from "./configWorld.js";
 import { makeAuthority } from "./servers/certificates.js";
+import { REGISTRY_USERS, startRegistry } from "./servers/dockerRegistry.js";
+import { makeImage, putImage } from "./servers/images.js";
 
 const CONF = "etc/containers/registries.conf";
 
@@ -281,7 +286,7 @@ describe("hosts.toml", () => {
     const authority = makeAuthority();
     const { cert, key } = authority.issue();
     const directory = "etc/containerd/certs.d/a.example";
-    world.write(`${directory}/ca.pem`, authority.cert);
+    world.write(`${directory}/ca.pem`, authority.ca);
     world.write(`${directory}/client.pem`, `${cert}${key}`);
     world.write(`${directory}/own/key.pem`, key);
     write(
@@ -300,12 +305,12 @@ describe("hosts.toml", () => {
        skip_verify = true`,
     );
     const [mirror, plain, itself] = find(world, "a.example", "x");
-    expect(mirror!.tls!.ca).toEqual([authority.cert, authority.cert]);
+    expect(mirror!.tls!.ca).toEqual([authority.ca, authority.ca]);
     expect(mirror!.tls!.clientPairs!.map((pair) => pair.key.includes(key))).toEqual([true, true]);
     expect([mirror!.tls!.skipVerify, mirror!.insecure]).toEqual([true, false]);
     expect({ ...mirror!.headers }).toEqual({ "X-Team": "blue", "X-Many": "a, b" });
     expect([plain!.base.protocol, plain!.insecure]).toEqual(["https:", true]);
-    expect([itself!.tls!.ca, itself!.tls!.skipVerify, itself!.headers]).toEqual([[authority.cert], false, undefined]);
+    expect([itself!.tls!.ca, itself!.tls!.skipVerify, itself!.headers]).toEqual([[authority.ca], false, undefined]);
   });
 
   it.each([
@@ -444,29 +449,29 @@ describe("directories of certificates", () => {
     const [one, two] = [makeAuthority("one"), makeAuthority("two")];
     const { cert, key } = two.issue();
     const ca = (host: string) => find(world, host, "x")[0]!.tls;
-    world.write("etc/docker/certs.d/a.example:5000/ca.crt", one.cert);
-    world.write("etc/docker/certs.d/registry-1.docker.io/ca.crt", one.cert);
-    world.write("etc/docker/certs.d/b.example:443/x.crt", two.cert);
-    expect(ca("a.example:5000")).toEqual({ ca: [one.cert] });
+    world.write("etc/docker/certs.d/a.example:5000/ca.crt", one.ca);
+    world.write("etc/docker/certs.d/registry-1.docker.io/ca.crt", one.ca);
+    world.write("etc/docker/certs.d/b.example:443/x.crt", two.ca);
+    expect(ca("a.example:5000")).toEqual({ ca: [one.ca] });
     expect(ca("a.example")).toBeUndefined();
-    expect(ca("docker.io")).toEqual({ ca: [one.cert] });
-    expect(ca("b.example")).toEqual({ ca: [two.cert] });
+    expect(ca("docker.io")).toEqual({ ca: [one.ca] });
+    expect(ca("b.example")).toEqual({ ca: [two.ca] });
     world.write("etc/containers/certs.d/a.example:5000/client.cert", cert);
     world.write("etc/containers/certs.d/a.example:5000/client.key", key);
     expect(ca("a.example:5000")).toEqual({ clientPairs: [{ cert, key }] });
-    world.write("~/.config/containers/certs.d/a.example:5000/one.crt", one.cert);
-    world.write("~/.config/containers/certs.d/a.example:5000/two.crt", two.cert);
-    expect(ca("a.example:5000")).toEqual({ ca: [one.cert, two.cert] });
+    world.write("~/.config/containers/certs.d/a.example:5000/one.crt", one.ca);
+    world.write("~/.config/containers/certs.d/a.example:5000/two.crt", two.ca);
+    expect(ca("a.example:5000")).toEqual({ ca: [one.ca, two.ca] });
   });
 
   it("hold for mirrors too, however they were configured", () => {
     const world = configWorld();
-    const { cert } = makeAuthority();
-    world.write("etc/docker/certs.d/m.example/ca.crt", cert);
+    const { ca } = makeAuthority();
+    world.write("etc/docker/certs.d/m.example/ca.crt", ca);
     world.write("etc/docker/daemon.json", `{"registry-mirrors": ["https://m.example"]}`);
-    expect(find(world, "docker.io", "library/x")[0]!.tls).toEqual({ ca: [cert] });
+    expect(find(world, "docker.io", "library/x")[0]!.tls).toEqual({ ca: [ca] });
     world.write("etc/containerd/certs.d/_default/hosts.toml", `[host."https://m.example"]`);
-    expect(find(world, "docker.io", "library/x")[0]!.tls).toEqual({ ca: [cert] });
+    expect(find(world, "docker.io", "library/x")[0]!.tls).toEqual({ ca: [ca] });
   });
 
   it.each([
@@ -506,10 +511,10 @@ async function askedBySkopeo(conf: (hosts: readonly string[]) => string, image: 
 
 /** The same by nacre, without those that are not on loopback: skopeo cannot reach them. */
 function askedByNacre(world: ConfigWorld, name: string): string[] | string {
-  const [host, ...rest] = name.replace(/(?::\w+|@sha256:\w+)$/, "").split("/");
-  const digested = name.includes("@");
+  const { host, path, digest } = parseReference(name);
+  const digested = digest !== undefined;
   try {
-    return find(world, host!, rest.join("/"))
+    return find(world, host, path)
       .filter(({ answers }) => answers === "all" || (answers === "digest") === digested)
       .filter(({ base }) => base.hostname === "127.0.0.1")
       .map(({ base, repository }) => `${base.host} ${repository}`);
@@ -539,13 +544,13 @@ describe.skipIf(toolMissing("skopeo"))("nacre and skopeo ask the same hosts in t
     ],
     [
       "a prefix without its port",
-      (h) => `[[registry]]\nprefix="127.0.0.1"\nlocation="127.0.0.1"\ninsecure=true\n${h.length > 3 ? "" : ""}`,
+      () => `[[registry]]\nprefix="127.0.0.1"\nlocation="127.0.0.1"\ninsecure=true`,
       "HOST0/x:1",
     ],
     ["the whole repository", (h) => `[[registry]]\nprefix="a.test/x/y"\n${insecure(`${h[0]}/z`)}`, "a.test/x/y:1"],
     ["subdomains", (h) => `[[registry]]\nprefix="*.test"\n${insecure(`${h[0]}/sub`)}`, "a.b.test/x:1"],
     [
-      "subdomains with a port",
+      "mirrors of subdomains",
       (h) => `[[registry]]\nprefix="*.test"\n${insecure("")}${mirrors([h[0]!])}`,
       "a.b.test/x:1",
     ],
@@ -573,10 +578,16 @@ describe.skipIf(toolMissing("skopeo"))("nacre and skopeo ask the same hosts in t
     [
       "the first of equal prefixes",
       (h) =>
-        `[[registry]]\nprefix="a.test"\n${insecure(h[0])}[[registry]]\nprefix="a.test"\n${insecure(h[0] + "/other")}`,
+        `[[registry]]\nprefix="a.test"\n${insecure(h[0])}[[registry]]\nprefix="a.test"\n${insecure(`${h[0]}/other`)}`,
       "a.test/x:1",
     ],
     ["docker.io", (h) => `[[registry]]\nprefix="docker.io"\n${insecure(h[0])}`, "docker.io/alpine:1"],
+    ["what is blocked, with any port", () => `[[registry]]\nlocation="a.test"\nblocked=true`, "a.test:5000/x:1"],
+    [
+      "subdomains that are blocked, with any port",
+      () => `[[registry]]\nprefix="*.test"\nblocked=true`,
+      "a.b.test:5000/x:1",
+    ],
     ["what is blocked", () => `[[registry]]\nlocation="a.test"\nblocked=true`, "a.test/x:1"],
     ["a slash at the end", (h) => `[[registry]]\nprefix="a.test/"\n${insecure(`${h[0]}/z/`)}`, "a.test/x:1"],
   ])("%s", async (_what, conf, image) => {
@@ -584,6 +595,27 @@ describe.skipIf(toolMissing("skopeo"))("nacre and skopeo ask the same hosts in t
     const ours = askedByNacre(world, name);
     if (/is blocked/.test(said)) expect(ours).toBe("NOT_ALLOWED");
     else expect({ ours, said }).toEqual({ ours: [...new Set(asked)], said });
+  });
+});
+
+describe.skipIf(toolMissing("docker-registry"))("reading by the configuration", () => {
+  it("takes from a mirror what it has, from the registry what it lacks, and gives each its own credentials", async () => {
+    const world = configWorld();
+    const [mirror, itself] = await Promise.all([startRegistry({ htpasswd: true }), startRegistry()]);
+    const [one, two] = [makeImage(), makeImage({ config: { architecture: "arm64" } })];
+    const basic = Buffer.from(`ann:${REGISTRY_USERS.ann}`).toString("base64");
+    await putImage(one, { ...mirror, authorization: `Basic ${basic}` }, "cache/team/app", "1");
+    await putImage(two, itself, "team/app", "2");
+    world.write(CONF, `[[registry]]\nlocation="${itself.host}"\n[[registry.mirror]]\nlocation="${mirror.host}/cache"`);
+    world.write("~/.docker/config.json", JSON.stringify({ auths: { [mirror.host]: { auth: basic } } }));
+    const env = world.env();
+    const options = { root: world.root };
+    const registries = openRegistries(env, endpointFinder(env, options), credentialStore(env, options));
+    onTestFinished(() => registries.close());
+    const client = registries.open(itself.host, "team/app", "pull");
+    expect((await client.manifest("1"))?.bytes).toEqual(one.bytes);
+    expect((await client.manifest("2"))?.bytes).toEqual(two.bytes);
+    expect(await client.manifest("3")).toBeUndefined();
   });
 });
 

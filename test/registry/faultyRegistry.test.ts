@@ -4,7 +4,7 @@ import { toolMissing } from "../setup/tools.js";
 import { makeAuthority } from "./servers/certificates.js";
 import { cuttingProxy, randomPlan } from "./servers/cuttingProxy.js";
 import { startRegistry } from "./servers/dockerRegistry.js";
-import type { Fault } from "./servers/faults.js";
+import type { Fault, FaultAction } from "./servers/faults.js";
 import { type FaultyOptions, faultyRegistry } from "./servers/faultyRegistry.js";
 import {
   ask,
@@ -325,8 +325,8 @@ describe("the cutting proxy", () => {
   });
 });
 
-function fault(what: object): Fault {
-  return { on: "blob.get", ...what } as Fault;
+function fault(what: FaultAction): Fault {
+  return { on: "blob.get", ...what };
 }
 
 function pathOf({ headers }: PlainAnswer): string {

@@ -12,6 +12,7 @@ import { parsePlatform } from "../../src/oci/platform.js";
 import { parseReference } from "../../src/oci/reference.js";
 import { saveImages } from "../../src/output/saveImages.js";
 import { type PulledImage, type PullOptions, pullImage } from "../../src/registry/pull.js";
+import { pullFromRegistry } from "../../src/registry/pullFromRegistry.js";
 import { checkStore } from "../../src/store/check.js";
 import { pruneStore } from "../../src/store/prune.js";
 import { listSources } from "../../src/store/sources.js";
@@ -22,6 +23,7 @@ import { newStore, tempDir } from "../archive/images.js";
 import { toolMissing } from "../setup/tools.js";
 import { canMount } from "../store/helpers.js";
 import { plainClient } from "./plainClient.js";
+import { cuttingProxy, randomPlan } from "./servers/cuttingProxy.js";
 import { startRegistry } from "./servers/dockerRegistry.js";
 import type { Fault } from "./servers/faults.js";
 import { type FaultyRegistry, faultyRegistry } from "./servers/faultyRegistry.js";
@@ -173,10 +175,7 @@ describe("what the store has", () => {
       expect.stringMatching(/^blob\.get/),
       `blob.get ${second.layers[1]!.digest}`,
     ]);
-    expect(events.flatMap((event) => (event.type === "end" ? [event.outcome] : [])).sort()).toEqual([
-      "cached",
-      "done",
-    ]);
+    expect(events.flatMap((event) => (event.type === "end" ? [event.outcome] : [])).sort()).toEqual(["cached", "done"]);
   });
 
   it("costs one HEAD where the tag names the same image still, and none by digest", async () => {
@@ -499,6 +498,13 @@ describe("a pull that is interrupted", () => {
     expect(asked(registry)).toEqual(["manifest.head 1"]);
   });
 
+  it("keeps nothing of a layer that came whole and wrong", async () => {
+    const registry = await registryWith(big, { on: "blob.get", fault: "body", to: "flip", when: isBig });
+    const store = await newStore();
+    expect((await failure(store, registry.host, "app:1")).code).toMatch(/^(CONTENT_INVALID|COMPRESSION)$/);
+    expect([listSources(store), namesIn(store, "sources/layer")]).toEqual([[], []]);
+  });
+
   it("ends at once when it is cancelled, while nothing comes", async () => {
     const registry = await registryWith(big, { on: "blob.get", fault: "silence", when: isBig });
     const store = await newStore();
@@ -562,5 +568,33 @@ describe("a pull that is interrupted", () => {
     } finally {
       spawnSync("umount", [directory]);
     }
+  });
+});
+
+describe("a pull over connections that break", () => {
+  test.each([1, 2, 3, 4])("ends well or clean, and goes on from there: seed %d", async (seed) => {
+    const image = makeImage({ layers: ["a", "b", "c"].map((name) => noiseLayer(5 << 20, name)) });
+    const registry = await registryWith(image);
+    const plan = randomPlan(seed, {
+      chance: 0.7,
+      within: 6 << 20,
+      does: ["cut", "reset", "delay", "duplicate", "flip"],
+    });
+    const proxy = await cuttingProxy(registry.host, plan);
+    const store = await newStore();
+    const limits = { attempts: 3, backoff: 1 };
+    let isDone = false;
+    for (let attempt = 0; attempt < 20 && !isDone; attempt++) {
+      isDone = await pullFromRegistry(store, `${proxy.host}/app:1`, { env: {}, platform: amd64, limits }).then(
+        ({ stored }) => stored.digest === image.descriptor.digest,
+        (error: unknown) => {
+          if (!isNacreError(error) || error.code === "INTERNAL") throw error;
+          return false;
+        },
+      );
+      expect((await checkStore(store)).problems).toEqual([]);
+      expect(store.listReferences()).toHaveLength(isDone ? 1 : 0);
+    }
+    expect(isDone).toBe(true);
   });
 });

@@ -72,10 +72,10 @@ function readConfig(path: string): v.InferOutput<typeof Config> | undefined {
   if (text === undefined) return undefined;
   try {
     return v.parse(Config, JSON.parse(text));
-  } catch (error) {
+  } catch {
+    // What the parser says quotes the file, which may hold credentials.
     throw new NacreError("USAGE", `${path} cannot be read as a configuration of the docker command`, {
       hint: "mend or remove it; DOCKER_CONFIG names another directory",
-      cause: error,
     });
   }
 }

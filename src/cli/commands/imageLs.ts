@@ -70,7 +70,8 @@ export interface ImageRow {
 export function rowsOf(images: readonly ImageSummary[]): ImageRow[] {
   return images.flatMap((image) =>
     image.names.map((name) => {
-      const short = shortenName(name);
+      // A name with a digest has no tag.
+      const short = shortenName(name).replace(/@sha256:[0-9a-f]{64}$/, "");
       const match = /^(.*):([^:/]+)$/s.exec(short);
       return { repository: match?.[1] ?? short, tag: match?.[2] ?? "<none>", image };
     }),

@@ -58,7 +58,7 @@ async function logIn(invocation: Invocation, host: string | undefined, options: 
     warnOn(invocation, "--password can be seen by others on this machine: use --password-stdin");
   }
   const library = await import("../../index.js");
-  const world = worldOf(invocation, library.loginCheck);
+  const world = { env: environmentOf(invocation) };
   const done =
     (await retry(invocation, host, options, (request) => library.login(request, world))) ??
     (await library.login({ host, ...(await credentialsOf(invocation, options)) }, world));
@@ -125,16 +125,10 @@ async function logOut(invocation: Invocation, host: string | undefined): Promise
   const { logout } = await import("../../index.js");
   const { removedFrom, leftIn, host: registry } = await logout(host, { env: environmentOf(invocation) });
   const name = printable(registry);
-  print(invocation.stdout, [removedFrom.length > 0 ? `Removing login credentials for ${name}` : `Not logged in to ${name}`]);
+  print(invocation.stdout, [
+    removedFrom.length > 0 ? `Removing login credentials for ${name}` : `Not logged in to ${name}`,
+  ]);
   for (const place of leftIn) warnOn(invocation, `credentials are left in ${place}`);
-}
-
-function worldOf(
-  invocation: Invocation,
-  check: (env: LoginWorld["env"]) => LoginWorld["check"],
-): LoginWorld {
-  const env = environmentOf(invocation);
-  return { env, check: check(env) };
 }
 
 function environmentOf(invocation: Invocation): LoginWorld["env"] {

@@ -47,6 +47,16 @@ export function parseBoolean(text: string, what: string): boolean {
   throw usage(`${what} is true or false, not ${JSON.stringify(text)}`, `write ${what}=true or ${what}=false`);
 }
 
+/**
+ * Reads how many of something run at a time.
+ * @throws NacreError USAGE
+ */
+export function parseJobs(text: string): number {
+  const jobs = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (jobs > 0) return jobs;
+  throw usage(`--jobs is a number from 1 on, not ${JSON.stringify(text)}`, "leave it out for the usual number");
+}
+
 function usage(message: string, hint: string): NacreError {
   return new NacreError("USAGE", message, { hint });
 }

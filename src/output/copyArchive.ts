@@ -1,0 +1,170 @@
+/** Copies out of OCI layouts and docker-archives. Every blob is compared with its digest while it is read. */
+import type { ArchiveFiles } from "../archive/archiveFiles.js";
+import type { ArchiveImage } from "../archive/archiveImage.js";
+import { selectImages } from "../archive/import.js";
+import { REF_NAME } from "../archive/layout.js";
+import { blobPath } from "../archive/layoutDocuments.js";
+import { type ArchiveSource, openArchive } from "../archive/read.js";
+import { type Digest, digestOfHex } from "../oci/digest.js";
+import { type Descriptor, MAX_MANIFEST_BYTES, type Manifest, parseDocument } from "../oci/documents.js";
+import { encodeIndex } from "../oci/encode.js";
+import { isManifestType, OCI_INDEX } from "../oci/mediaTypes.js";
+import { isNacreError, NacreError } from "../support/errors.js";
+import { createHasher, sha256Hex } from "../support/hash.js";
+import { describeDockerImage } from "./copyDockerArchive.js";
+import type { CopySource } from "./copySource.js";
+import { skip } from "./pushSources.js";
+
+/** Manifests of a layout that are looked at for what refers to an image. */
+const MOST_REFERRERS = 1000;
+
+/** What is wanted of an archive. */
+export interface ArchiveWish {
+  /** A tag, a full name or a digest in it; undefined: its only image. */
+  readonly name?: string | undefined;
+  /** Removes what was made for the copy. */
+  readonly cleanUp?: (() => Promise<void>) | undefined;
+}
+
+/**
+ * Opens an image in an archive.
+ * @throws NacreError IMAGE_NOT_FOUND, USAGE (several images), CONTEXT_UNREADABLE, CONTENT_INVALID, TAR_INVALID
+ */
+export async function openArchiveSource(
+  shown: string,
+  archive: string | AsyncIterable<Buffer>,
+  wish: ArchiveWish,
+): Promise<CopySource> {
+  const source = await openArchive(archive, { name: shown });
+  try {
+    const image = selectOne(source, wish.name);
+    const { origin } = image;
+    const made = new Map<Digest, Buffer>();
+    const paths = new Map<Digest, string>();
+    const root =
+      origin.kind === "oci"
+        ? rootOf(origin.candidates, made)
+        : await describeDockerImage(source.files, origin.config, origin.layers, made, paths);
+    return sourceOf(shown, source, root, { made, paths, cleanUp: wish.cleanUp });
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+function sourceOf(
+  shown: string,
+  { files, close, kind }: ArchiveSource,
+  root: Descriptor,
+  held: {
+    readonly made: ReadonlyMap<Digest, Buffer>;
+    readonly paths: ReadonlyMap<Digest, string>;
+    readonly cleanUp: (() => Promise<void>) | undefined;
+  },
+): CopySource {
+  const pathOf = (digest: Digest): string => held.paths.get(digest) ?? blobPath(digest);
+  const document = async ({ digest }: Pick<Descriptor, "digest">): Promise<Buffer | undefined> => {
+    const made = held.made.get(digest);
+    if (made !== undefined) return made;
+    if (!files.has(pathOf(digest))) return undefined;
+    const bytes = files.read(pathOf(digest), MAX_MANIFEST_BYTES);
+    if (digestOfHex(sha256Hex(bytes)) === digest) return bytes;
+    throw damaged(files, digest);
+  };
+  return {
+    shown,
+    root,
+    document,
+    has: async ({ digest }) => files.has(pathOf(digest)),
+    blob: ({ digest, size }) => ({
+      ...{ digest, size },
+      open: (offset) => {
+        const all = verifiedFile(files, pathOf(digest), digest, size);
+        return offset === 0 ? all : skip(all, offset);
+      },
+    }),
+    referrers: async (digest) => (kind === "oci" ? layoutReferrers(files, digest) : []),
+    tagged: async (tag) => (kind === "oci" ? entriesOf(files).find((entry) => isTagged(entry, tag)) : undefined),
+    async close() {
+      close();
+      await held.cleanUp?.();
+    },
+  };
+}
+
+function selectOne(source: ArchiveSource, name: string | undefined): ArchiveImage {
+  if (name !== undefined) return selectImages(source, [name])[0]!;
+  // What refers to an image has no name of its own.
+  const named = source.images.filter(({ names, tags }) => names.length + tags.length > 0);
+  const [only, ...others] = named.length > 0 ? named : source.images;
+  if (only !== undefined && others.length === 0) return only;
+  const { files } = source;
+  if (only === undefined) throw new NacreError("IMAGE_NOT_FOUND", `${files.name} holds no image`);
+  const there = named.flatMap(({ names, tags }) => [...names, ...tags]);
+  throw new NacreError("USAGE", `${files.name} holds ${others.length + 1} images`, {
+    hint: there.length > 0 ? `add the tag of one: ${there.join(", ")}` : "add the digest of one",
+  });
+}
+
+/** Several manifests of one name are made an index of: only one of them, or that index, can be copied. */
+function rootOf(candidates: readonly Descriptor[], made: Map<Digest, Buffer>): Descriptor {
+  const [first, ...others] = candidates.map(({ annotations: _, ...bare }) => bare);
+  if (others.length === 0) return first!;
+  const bytes = encodeIndex({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [first!, ...others] });
+  const digest = digestOfHex(sha256Hex(bytes));
+  made.set(digest, bytes);
+  return { mediaType: OCI_INDEX, digest, size: bytes.length };
+}
+
+/** What `index.json` lists with that subject (image-spec, image-layout.md). */
+function layoutReferrers(files: ArchiveFiles, digest: Digest): readonly Descriptor[] {
+  const candidates = entriesOf(files).filter(({ mediaType }) => isManifestType(mediaType));
+  return candidates.slice(0, MOST_REFERRERS).flatMap((entry) => {
+    const manifest = manifestOf(files, entry);
+    if (manifest?.subject?.digest !== digest) return [];
+    const { mediaType, size } = entry;
+    const artifactType = manifest.artifactType ?? manifest.config.mediaType;
+    return [{ mediaType, digest: entry.digest, size, artifactType, annotations: manifest.annotations }];
+  });
+}
+
+function manifestOf(files: ArchiveFiles, { digest }: Descriptor): Manifest | undefined {
+  const path = blobPath(digest);
+  if (!files.has(path)) return undefined;
+  try {
+    const document = parseDocument(files.read(path, MAX_MANIFEST_BYTES), digest);
+    return document.kind === "manifest" ? document.manifest : undefined;
+  } catch (error) {
+    if (isNacreError(error)) return undefined;
+    throw error;
+  }
+}
+
+function entriesOf(files: ArchiveFiles): readonly Descriptor[] {
+  const document = parseDocument(files.read("index.json", MAX_MANIFEST_BYTES), `index.json of ${files.name}`);
+  return document.kind === "index" ? document.index.manifests : [];
+}
+
+function isTagged({ annotations }: Descriptor, tag: string): boolean {
+  return annotations?.[REF_NAME] === tag;
+}
+
+async function* verifiedFile(files: ArchiveFiles, path: string, digest: Digest, size: number): AsyncGenerator<Buffer> {
+  const hasher = createHasher();
+  let at = 0;
+  for await (const chunk of files.open(path)) {
+    at += chunk.length;
+    if (at > size) throw damaged(files, digest);
+    hasher.update(chunk);
+    if (at === size && digestOfHex(hasher.hex()) !== digest) throw damaged(files, digest);
+    yield chunk;
+  }
+  if (at < size) throw damaged(files, digest);
+}
+
+function damaged(files: ArchiveFiles, digest: Digest): NacreError {
+  return new NacreError("CONTENT_INVALID", `the blob ${digest} of ${files.name} is not what its digest says`, {
+    hint: "the archive is damaged; make it again",
+    facts: { digest },
+  });
+}
