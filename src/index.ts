@@ -28,8 +28,12 @@ export type {
   CompressionRequest,
   Destination,
   DockerfileSource,
+  EngineOutput,
   FailedRun,
+  FileOutput,
+  ImageFormRequest,
   OutputRequest,
+  RegistryOutput,
   StepReport,
 } from "./build/request.js";
 export { renderExcerpt } from "./dockerfile/excerpt.js";

@@ -84,12 +84,13 @@ export class Bases {
 
   async #find(wanted: WantedBase, context: NamedContext | undefined): Promise<Descriptor> {
     if (context?.kind === "layout") return this.#fromLayout(context.path, context.name, wanted.platform);
-    const reference = this.#locks.held(context?.kind === "image" ? context.reference : wanted.reference);
+    const shown = context?.kind === "image" ? context.reference : wanted.reference;
+    const reference = this.#locks.held(shown);
     if (!this.#session.request.pull) {
       const known = this.#inStore(reference, wanted.platform);
       if (known) return known;
     }
-    return this.#pull(wanted, reference);
+    return this.#pull(wanted, reference, shown);
   }
 
   /** The image in the store, where it has one for the platform. */
@@ -104,16 +105,17 @@ export class Bases {
   }
 
   /** Asks the registry, unless that is not to be done. */
-  async #pull(wanted: WantedBase, reference: Reference): Promise<Descriptor> {
+  async #pull(wanted: WantedBase, reference: Reference, shown: string): Promise<Descriptor> {
     const { store, lease, request, signal } = this.#session;
-    if (request.offline) throw this.#notFound(wanted, familiarName(reference));
+    if (request.offline) throw this.#notFound(wanted, shown);
     const { pullBase, registriesOf } = await import("./registryBases.js");
     const warn = (rule: string, message: string): void => this.#session.warn({ rule, message });
     this.#registries ??= registriesOf({ signal, warn });
     const emit: Emit = (event) => this.#session.send(event);
     const policy = request.pull ? "always" : "missing";
-    const pulled = await pullBase(this.#registries, reference, wanted.platform, {
-      ...{ store, lease, policy, emit, warn, signal },
+    const pulling = { store, lease, policy, emit, warn, signal } as const;
+    const pulled = await pullBase(this.#registries, reference, wanted.platform, pulling).catch((error: unknown) => {
+      throw this.#notPulled(wanted, shown, error);
     });
     this.#locks.note(reference, pulled.descriptor);
     return pulled.stored;
@@ -139,6 +141,15 @@ export class Bases {
     } finally {
       source.close();
     }
+  }
+
+  /** Nowhere to be found, or not to be reached: then a slip of the pen is likelier than anything else. */
+  #notPulled(wanted: WantedBase, reference: string, error: unknown): unknown {
+    if (!isNacreError(error) || (error.code !== "IMAGE_NOT_FOUND" && error.code !== "NETWORK")) return error;
+    const { message, hint, place } = this.#notFound(wanted, reference);
+    const why = `${message}, and it cannot be pulled: ${error.message}`;
+    const hints = wanted.hint || error.code === "IMAGE_NOT_FOUND" ? hint : `${error.hint ?? ""}. Or ${hint}`;
+    return new NacreError("BASE_NOT_FOUND", why, { hint: hints, place, facts: error.facts, cause: error });
   }
 
   #notFound(wanted: WantedBase, reference: string): NacreError {

@@ -1,14 +1,7 @@
-/**
- * A build, from request to result. In: a Dockerfile, a context directory and what is wanted of them. Out: an image in
- * the store under the names asked for, and the outputs asked for. Promises: nothing half-made is ever visible; a
- * failed build changes no name and leaves no output; the same inputs give the same digest as long as the cache holds.
- */
-import { availableParallelism } from "node:os";
-import type { Image } from "../image/image.js";
 import { parsePlatform } from "../oci/platform.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import type { OutputResult } from "../output/request.js";
-import { builderNotes, isMultiPlatform } from "../plan/builderArguments.js";
+import { builderNotes } from "../plan/builderArguments.js";
 import type { Plan } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
 import { storeCleaner } from "../sandbox/storeCleaner.js";
@@ -16,7 +9,7 @@ import { type BuildEntry, putBuild } from "../store/logs.js";
 import { autoPrune } from "../store/prune.js";
 import { defaultStorePath, Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
-import { type AssembledImage, assemble, rfc3339 } from "./assemble.js";
+import { type AssembledImage, assemble } from "./assemble.js";
 import { BaseLocks } from "./baseLocks.js";
 import { Bases } from "./bases.js";
 import { checkRunOptions } from "./checkRunOptions.js";
@@ -28,6 +21,7 @@ import { Inputs, readInputs, shownContext } from "./inputs.js";
 import { epochOf } from "./keyer.js";
 import { asWarnings, ignoredSources, Lint, placedWarnings } from "./lint.js";
 import { lockPath } from "./lockFile.js";
+import { runOutputs } from "./outputs.js";
 import { planRequestOf } from "./planRequest.js";
 import type { BuildRequest, BuildResult } from "./request.js";
 import { checkResultFiles, writeResultFiles } from "./resultFiles.js";
@@ -216,41 +210,6 @@ function storeImage(session: Session, image: AssembledImage): void {
   ] as const) {
     if (!store.hasBlob(digest)) store.putBlob(bytes);
   }
-}
-
-async function runOutputs(
-  session: Session,
-  image: Image,
-  solution: Solution,
-  names: readonly string[],
-  epoch: number | undefined,
-): Promise<readonly OutputResult[]> {
-  const { request } = session;
-  const outputs = request.outputs ?? [];
-  if (outputs.length === 0) return [];
-  const { writeOutputs } = await import("../output/output.js");
-  const made = [...solution.steps.values(), ...(solution.baseLayer ? [solution.baseLayer] : [])];
-  return session.vertex("internal:export", "exporting", (vertex) => {
-    let bytes = 0;
-    let last = "";
-    return writeOutputs(outputs, image, {
-      store: session.store,
-      names,
-      created: image.config.created ?? rfc3339(session.started),
-      epoch,
-      index: isMultiPlatform(buildArgsOf(request)),
-      newLayers: new Set(made.map(({ layer }) => layer.diffId)),
-      jobs: request.jobs ?? availableParallelism(),
-      signal: session.signal,
-      onProgress: (what, more) => {
-        if (what !== last) vertex.log(what);
-        last = what;
-        bytes += more;
-        vertex.progress(bytes, undefined, "bytes");
-      },
-      onWarning: (message) => session.warn({ rule: "Output", message }),
-    });
-  });
 }
 
 function resultOf(

@@ -32,23 +32,36 @@ export interface CompressionRequest {
   readonly force: boolean;
 }
 
-/** One `--output`. */
-export type OutputRequest =
-  | {
+/** In which form an image is handed over. */
+export interface ImageFormRequest {
+  readonly compression: CompressionRequest;
+  /** Names for this output; default: the build's tags. */
+  readonly names?: readonly string[] | undefined;
+  /** Clamp the mtimes of new layers to SOURCE_DATE_EPOCH. */
+  readonly rewriteTimestamp: boolean;
+  readonly annotations: ReadonlyMap<string, string>;
+}
+
+/** One `--output` that is a file or a directory. */
+export type FileOutput =
+  | (ImageFormRequest & {
       /** `oci`: OCI image layout; `docker`: the same with `manifest.json`, for `docker load`. */
       readonly type: "oci" | "docker";
       readonly destination: Destination;
       /** False: a directory instead of a tar. */
       readonly tar: boolean;
-      readonly compression: CompressionRequest;
-      /** Names for this output; default: the build's tags. */
-      readonly names?: readonly string[] | undefined;
-      /** Clamp the mtimes of new layers to SOURCE_DATE_EPOCH. */
-      readonly rewriteTimestamp: boolean;
-      readonly annotations: ReadonlyMap<string, string>;
-    }
+    })
   /** The files of the result: in a directory, or as one tar. */
   | { readonly type: "local" | "tar"; readonly destination: Destination };
+
+/** The image is pushed to its names. */
+export type RegistryOutput = ImageFormRequest & { readonly type: "registry" };
+
+/** The image is loaded into an engine of this machine. */
+export type EngineOutput = ImageFormRequest & { readonly type: "engine"; readonly engine: "docker" | "podman" };
+
+/** One `--output`. */
+export type OutputRequest = FileOutput | RegistryOutput | EngineOutput;
 
 /** A context as it comes: a tar archive, compressed or not, or a Dockerfile alone. */
 export interface ContextStream {

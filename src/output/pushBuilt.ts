@@ -7,7 +7,7 @@ import { OpenLayers } from "../image/layers.js";
 import type { Digest } from "../oci/digest.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import { type ImageForm, type PreparedImage, prepareImage } from "./preparedImage.js";
-import { archivePushBlob, smallPushBlob } from "./pushSources.js";
+import { layerPushBlob, smallPushBlob } from "./pushSources.js";
 import { type PushDocuments, type PushEnv, type PushedImage, type PushItem, pushToAll } from "./pushTargets.js";
 import type { ExportedDigests, OutputEnv } from "./request.js";
 
@@ -34,8 +34,8 @@ export async function pushBuilt(
   try {
     let prepared: PreparedImage | undefined;
     const pushed = await pushToAll(names, push, async (add) => {
-      prepared = await prepareImage(form, image, opened, env, ({ blob }, layer) =>
-        add({ blob: archivePushBlob(blob), id: layer.diffId }),
+      prepared = await prepareImage(form, image, opened, env, (exported, layer) =>
+        add({ blob: layerPushBlob(exported), id: layer.diffId }),
       );
       return addDocuments(prepared, add);
     });

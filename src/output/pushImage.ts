@@ -28,7 +28,7 @@ import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import { prepareImage } from "./preparedImage.js";
 import { addDocuments } from "./pushBuilt.js";
-import { archivePushBlob, storedPushBlob } from "./pushSources.js";
+import { layerPushBlob, storedPushBlob } from "./pushSources.js";
 import { type PushDocuments, type PushEnv, type PushedImage, type PushItem, pushToAll } from "./pushTargets.js";
 import type { OutputCompression } from "./request.js";
 
@@ -173,8 +173,8 @@ class StoredExport {
       signal,
       onProgress: onCompress,
     };
-    const prepared = await prepareImage(form, image, this.#opened, env, ({ blob }, layer) =>
-      this.#add({ blob: archivePushBlob(blob), id: layer.diffId }),
+    const prepared = await prepareImage(form, image, this.#opened, env, (exported, layer) =>
+      this.#add({ blob: layerPushBlob(exported), id: layer.diffId }),
     );
     for (const document of addDocuments(prepared, this.#add)) this.#documents.set(document.digest, document);
     const { mediaType, digest, size } = prepared.manifest.descriptor;

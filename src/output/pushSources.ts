@@ -6,6 +6,7 @@ import type { PushBlob } from "../registry/pushBlobs.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import { createHasher } from "../support/hash.js";
+import type { ExportedLayer } from "./layerExport.js";
 
 const CHUNK_BYTES = 256 << 10;
 
@@ -20,12 +21,14 @@ export function smallPushBlob({ digest, size }: Pick<Descriptor, "digest" | "siz
   return { digest, size, open: (offset) => once(bytes.subarray(offset)) };
 }
 
-/** What can only be read from its start: read again, and left out up to the offset. */
-export function archivePushBlob({ digest, size, open }: ArchiveBlob): PushBlob {
-  return {
-    ...{ digest, size },
-    open: (offset) => (offset === 0 ? verified({ digest, size }, open()) : skip(open(), offset)),
-  };
+/**
+ * A layer as an output has it: can only be read from its start, so it is read again and left out up to the offset. Blocks
+ * that were compressed have been verified one by one, so only other layers are hashed here.
+ */
+export function layerPushBlob({ blob, codec }: Pick<ExportedLayer, "blob" | "codec">): PushBlob {
+  const { digest, size } = blob;
+  const open = (): ReturnType<ArchiveBlob["open"]> => (codec ? blob.open() : verified(blob, blob.open()));
+  return { digest, size, open: (offset) => skip(open(), offset) };
 }
 
 /** The bytes from an offset on of what is read from its start. */

@@ -10,6 +10,7 @@ import { familiarName, formatReference, type Reference } from "../oci/reference.
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import type { Emit } from "../support/events.js";
+import { noteBlobOrigin } from "./blobOrigins.js";
 import type { PulledLayer } from "./pullLayer.js";
 import { findLocal, withPulledFrom } from "./pullLocal.js";
 import { resolveDigest } from "./resolve.js";
@@ -97,6 +98,8 @@ export async function pullImage(
     ...{ lease, emit: options.emit, now: options.now, signal: options.signal, onResolved: options.onResolved },
   });
   await store.setReferences([{ name, descriptor: withPulledFrom(fetched.stored, fetched.descriptor) }]);
+  const layers = fetched.layers.map(({ descriptor }) => descriptor.digest);
+  noteBlobOrigin(store, reference.host, reference.path, layers);
   return { name, status: "new", ...fetched };
 }
 

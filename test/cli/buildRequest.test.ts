@@ -40,6 +40,7 @@ describe("the request of nacre build", () => {
       noCache: false,
       noCacheFilter: [],
       offline: false,
+      pull: false,
       allow: [],
       hosts: [],
       limits: { ulimits: [] },
@@ -48,11 +49,18 @@ describe("the request of nacre build", () => {
     });
   });
 
+  const compression = { type: "gzip" as const, force: false };
+  const pushed = { type: "registry" as const, compression, rewriteTimestamp: false, annotations: new Map() };
+  const docker = { type: "engine" as const, engine: "docker" as const };
   const rows: [string, BuildOptions, Partial<BuildRequest>][] = [
     ["-f", { file: "sub/Dockerfile" }, { dockerfile: { kind: "file", path: "sub/Dockerfile" } }],
     ["an empty -f", { file: "" }, { dockerfile: undefined }],
     ["-f with a URL", { file: "https://x/y" }, { dockerfile: { kind: "url", url: "https://x/y" } }],
     ["--offline", { offline: true }, { offline: true }],
+    ["--pull", { pull: true }, { pull: true }],
+    ["--push and --load", { push: true, load: true }, { outputs: [pushed, { ...pushed, ...docker }] }],
+    ["--lock", { lock: true }, { lock: "write" }],
+    ["--locked with a file", { locked: true, lockFile: "l" }, { lock: "hold", lockFile: "l" }],
     ["-t", { tag: ["hello", "r.example:5000/a/b:2"] }, { tags: ["hello:latest", "r.example:5000/a/b:2"] }],
     ["--target", { target: "final" }, { target: "final" }],
     ["--build-arg", { buildArg: ["A=1", "B=x=y", "C=", "A=2"] }, { buildArgs: { A: "2", B: "x=y", C: "" } }],
@@ -135,6 +143,7 @@ describe("the request of nacre build", () => {
     ["a platform that is none", { platform: ["a b"] }, "not a platform"],
     ["a network that is none", { network: "hots" }, "did you mean host?"],
     ["no jobs", { jobs: "0" }, "--jobs"],
+    ["--lock with --locked", { lock: true, locked: true }, "contradict"],
     ["half a job", { jobs: "1.5" }, "--jobs"],
     ["two outputs to standard output", { output: ["-", "type=oci,dest=-"] }, "cannot both"],
     ["quiet with an output to standard output", { output: ["-"], quiet: true }, "cannot both"],

@@ -99,7 +99,12 @@ export async function runErrorCase({ command, sections }: ErrorCase, dir: string
   const before = process.cwd();
   process.chdir(files);
   try {
-    const base = { PATH: process.env.PATH ?? "", NACRE_HOME: join(dir, "store"), BUILDKIT_PROGRESS: "none" };
+    const base = {
+      PATH: process.env.PATH ?? "",
+      NACRE_HOME: join(dir, "store"),
+      BUILDKIT_PROGRESS: "none",
+      NACRE_OFFLINE: "1",
+    };
     const { code, stderr } = await nacre(argv, { env: { ...base, ...env }, stdin: Readable.from([stdin]) });
     return `exit ${code}\n${steady(stderr.replaceAll(files, "{dir}"))}`;
   } finally {

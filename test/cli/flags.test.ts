@@ -82,13 +82,15 @@ describe("what nacre build prints", () => {
   });
 
   test("notes about flags without effect go to standard error", async () => {
-    const { stdout, stderr } = await nacre(["build", "--pull", "--progress=none", "."], { env: { NACRE_HOME: "/s" } });
-    expect(stderr).toMatch(/^note: --pull: .*\n$/);
+    const { stdout, stderr } = await nacre(["build", "--compress", "--progress=none", "."], {
+      env: { NACRE_HOME: "/s" },
+    });
+    expect(stderr).toMatch(/^note: --compress: .*\n$/);
     expect(stdout).toBe("");
   });
 
   test("with rawjson every line of standard error is JSON", async () => {
-    const { stderr } = await nacre(["build", "--pull", "."], {
+    const { stderr } = await nacre(["build", "--compress", "."], {
       env: { NACRE_HOME: "/s", BUILDKIT_PROGRESS: "rawjson" },
     });
     const lines = stderr

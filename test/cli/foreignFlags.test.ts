@@ -11,7 +11,7 @@ describe("flags of docker build that are not executed", () => {
   });
 
   test("none that is not given says anything", () => {
-    expect(answerForeignFlags({ tag: ["a"], pull: false, cache: true })).toEqual([]);
+    expect(answerForeignFlags({ tag: ["a"], compress: false, cache: true })).toEqual([]);
   });
 
   test.each([
@@ -27,7 +27,6 @@ describe("flags of docker build that are not executed", () => {
     [{ provenance: ["mode=max"] }, "--provenance is not available"],
     [{ sbom: ["true"] }, "--sbom is not available"],
     [{ attest: ["type=sbom"] }, "--attest is not available"],
-    [{ push: true }, "--push is not available"],
     [{ securityOpt: ["seccomp=x"] }, "--security-opt is not available"],
     [{ cgroupParent: "x" }, "--cgroup-parent is not available"],
     [{ cacheTo: ["x"] }, "--cache-to is not available"],
@@ -39,8 +38,8 @@ describe("flags of docker build that are not executed", () => {
   });
 
   test("flags without which the result is right are noted, by the name that was typed", () => {
-    const notes = answerForeignFlags({ pull: true, cacheFrom: ["a"], cpusetMems: "0", rm: true });
-    expect(notes.map((text) => text.split(":")[0])).toEqual(["--cache-from", "--cpuset-mems", "--pull", "--rm"]);
+    const notes = answerForeignFlags({ compress: true, cacheFrom: ["a"], cpusetMems: "0", rm: true });
+    expect(notes.map((text) => text.split(":")[0])).toEqual(["--cache-from", "--compress", "--cpuset-mems", "--rm"]);
   });
 });
 

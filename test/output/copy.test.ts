@@ -1,5 +1,5 @@
 /** Copying images between places, compared with skopeo and byte for byte. */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadImages } from "../../src/archive/loadImages.js";
@@ -378,5 +378,30 @@ describe("a place of a copy", () => {
   ])("%s is refused", async (text, hint) => {
     const failure = await failureOf((async () => parseCopyPlace(text))());
     expect(failure).toMatchObject({ code: "USAGE", hint: expect.stringContaining(hint) });
+  });
+});
+
+describe.skipIf(toolMissing("skopeo") || process.getuid?.() !== 0)("a copy to and from containers-storage", () => {
+  it("goes through skopeo, and the image's id stays", async () => {
+    const home = tempDir();
+    const storage = join(home, "storage.conf");
+    const places = `runroot = "${home}/run"\ngraphroot = "${home}/graph"`;
+    writeFileSync(storage, `[storage]\ndriver = "vfs"\n${places}\n`);
+    mkdirSync(join(home, ".config/containers"), { recursive: true });
+    writeFileSync(
+      join(home, ".config/containers/policy.json"),
+      JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }),
+    );
+    const variables = { PATH: process.env.PATH, HOME: home, CONTAINERS_STORAGE_CONF: storage, TMPDIR: home };
+    const image = makeImage({ layers: [[{ path: "file", content: "some" }]] });
+    await copy(`oci:${writeLayout(image)}`, "containers-storage:some/app:1", {}, { variables });
+    const layout = join(home, "layout");
+    const report = await copy("containers-storage:some/app:1", `oci:${layout}:v1`, {}, { variables });
+    const config = JSON.parse(image.bytes.toString()).config.digest as Digest;
+    expect(report.blobs.map(({ digest }) => digest)).toContain(config);
+    const failure = await failureOf(copy("containers-storage:none", `oci:${layout}:v2`, {}, { variables }));
+    expect(failure).toMatchObject({ code: "IMAGE_NOT_FOUND" });
+    const noSkopeo = await failureOf(copy("containers-storage:a", `oci:${layout}`, {}, { variables: { PATH: home } }));
+    expect(noSkopeo).toMatchObject({ code: "TOOL_MISSING" });
   });
 });

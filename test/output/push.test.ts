@@ -6,20 +6,31 @@ import { loadImages } from "../../src/archive/loadImages.js";
 import { loadImage } from "../../src/image/image.js";
 import type { Digest } from "../../src/oci/digest.js";
 import type { Descriptor } from "../../src/oci/documents.js";
+import { parseReference } from "../../src/oci/reference.js";
 import { writeOutput } from "../../src/output/output.js";
 import { pushBuilt } from "../../src/output/pushBuilt.js";
 import { type PushOptions, pushImage } from "../../src/output/pushImage.js";
-import { archivePushBlob } from "../../src/output/pushSources.js";
+import { layerPushBlob } from "../../src/output/pushSources.js";
 import type { PushedImage } from "../../src/output/pushTargets.js";
 import { blobOrigins, noteBlobOrigin } from "../../src/registry/blobOrigins.js";
+import { pullImage } from "../../src/registry/pull.js";
 import type { Registries, RepositoryClient } from "../../src/registry/types.js";
 import type { Store } from "../../src/store/store.js";
+import { silent } from "../../src/support/events.js";
 import { type Member, newStore, putImage, SOME_LAYERS, tempDir } from "../archive/images.js";
 import { clientWorld, digestOf, failureOf, readAll } from "../registry/clientWorld.js";
 import { cuttingProxy } from "../registry/servers/cuttingProxy.js";
 import { startRegistry, type TestRegistry } from "../registry/servers/dockerRegistry.js";
 import { faultyRegistry } from "../registry/servers/faultyRegistry.js";
-import { makeImage, makeIndex, noiseLayer, skopeo, type TestImage, writeLayout } from "../registry/servers/images.js";
+import {
+  makeImage,
+  makeIndex,
+  noiseLayer,
+  putImage as putInto,
+  skopeo,
+  type TestImage,
+  writeLayout,
+} from "../registry/servers/images.js";
 import { toolMissing } from "../setup/tools.js";
 import { envOf, sh } from "./images.js";
 
@@ -111,6 +122,22 @@ describe.skipIf(toolMissing("docker-registry") || toolMissing("skopeo"))("a push
     );
     expect(uploadsOf(registry).length).toBe(before);
     expect(await raw(registry, "me/app:1")).toBe(await raw(registry, "library/base:1"));
+  });
+
+  it("mounts what was pulled from another repository of the registry", async () => {
+    const [store, registry] = [await newStore(), await startRegistry()];
+    const base = makeImage();
+    await putInto(base, registry, "library/base", "1");
+    const { registries, open } = clientWorld();
+    const reference = parseReference(`${registry.host}/library/base:1`);
+    const lease = store.acquireLease();
+    const pulling = { policy: "always", emit: silent, lease, now: Date.now } as const;
+    const { stored } = await pullImage(store, open(registry.host, "library/base"), reference, pulling);
+    lease.release();
+    const [pushed] = await pushImage(store, registries, stored, [`${registry.host}/me/app:1`], options());
+    expect(pushed!.layers.map(({ outcome }) => outcome)).toEqual(
+      base.layers.map(() => ({ kind: "mounted", from: "library/base" })),
+    );
   });
 
   it("sends what a repository was said to have, but has no more", async () => {
@@ -325,7 +352,7 @@ describe("what a push reads", () => {
     const whole = { digest: digestOf(bytes), size: bytes.length };
     const pieces = async (offset: number) => {
       const open = () => [bytes.subarray(0, 10), Buffer.alloc(0), bytes.subarray(10, 55), bytes.subarray(55)];
-      return readAll(archivePushBlob({ ...whole, open }).open(offset));
+      return readAll(layerPushBlob({ blob: { ...whole, open } }).open(offset));
     };
     for (const offset of [0, 1, 9, 10, 54, 55, 99, 100]) {
       expect(await pieces(offset)).toEqual(bytes.subarray(offset));

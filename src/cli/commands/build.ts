@@ -1,6 +1,6 @@
 /** `nacre build`. */
 
-import type { BuildRequest, BuildResult } from "../../index.js";
+import type { BuildRequest, BuildResult, OutputRequest } from "../../index.js";
 import { shortenName } from "../../oci/reference.js";
 import { NacreError } from "../../support/errors.js";
 import { formatBytes, formatSeconds } from "../../support/human.js";
@@ -81,6 +81,10 @@ function addFileOptions(command: Command): void {
       "a further context: a directory, oci-layout://DIR, docker-image://REF, target:STAGE, a git or http address",
       collect,
     )
+    .option("--pull", "ask registries for base images even if the store has images of their names")
+    .option("--lock", "write what base images' names stand for to nacre.lock")
+    .option("--locked", "take base images as nacre.lock has them, and no others")
+    .option("--lock-file <path>", "the lock file (default: PATH/nacre.lock)")
     .option("--offline", "ask nothing of the network: what was fetched before has to do")
     .option("--platform <os/arch>", "the platform of the image", collect);
 }
@@ -91,9 +95,11 @@ function addResultOptions(command: Command): void {
     .option("-t, --tag <name[:tag]>", "a name for the image", collect)
     .option(
       "-o, --output <spec>",
-      "write the result: type=oci|docker|local|tar,dest=PATH,… (or a directory, or -)",
+      "write the result: type=oci|docker|local|tar,dest=PATH,… (or a directory, or -), or type=registry",
       collect,
     )
+    .option("--push", "push the image to its names (-o type=registry)")
+    .option("--load", "load the image into Docker on this machine (Podman: -o type=podman)")
     .option("--label <key=value>", "a label of the image", collect)
     .option("--annotation <key=value>", "an annotation of the manifest", collect)
     .option("--iidfile <path>", "write the image's digest to a file")
@@ -230,10 +236,16 @@ export function renderSummary({ result, request, duration }: BuildSummary): stri
     `built ${names}`,
     `  ${[result.digest, ...size].join("  ")}  in ${formatSeconds(duration)}  (${steps})`,
   ];
-  for (const { type, destination } of request.outputs ?? []) {
-    lines.push(`wrote ${destination.kind === "path" ? printable(destination.path) : "standard output"} (${type})`);
-  }
+  for (const output of request.outputs ?? []) lines.push(...renderOutput(output, result));
   return lines;
+}
+
+function renderOutput(output: OutputRequest, { names }: BuildResult): string[] {
+  if (output.type === "registry")
+    return (output.names ?? names).map((name) => `pushed ${printable(shortenName(name))}`);
+  if (output.type === "engine") return [`loaded into ${output.engine}`];
+  const { type, destination } = output;
+  return [`wrote ${destination.kind === "path" ? printable(destination.path) : "standard output"} (${type})`];
 }
 
 function summaryToJson({ result, duration }: BuildSummary): string {

@@ -1,5 +1,5 @@
 /** `--output`: the comma-separated form of buildx, read into a typed request. Pure. */
-import type { CompressionRequest, Destination, OutputRequest } from "../../index.js";
+import type { CompressionRequest, Destination, ImageFormRequest, OutputRequest } from "../../index.js";
 import { NacreError } from "../../support/errors.js";
 import { nearest } from "../../support/suggest.js";
 import { parseCsvLine } from "../csv.js";
@@ -16,10 +16,8 @@ export type ParsedOutput =
   | { readonly kind: "output"; readonly output: OutputRequest }
   | { readonly kind: "names"; readonly names: readonly string[] };
 
-const IMAGE_KEYS = [
+const FORM_KEYS = [
   "type",
-  "dest",
-  "tar",
   "name",
   "compression",
   "compression-level",
@@ -28,20 +26,18 @@ const IMAGE_KEYS = [
   "oci-mediatypes",
   "annotation.*",
 ];
+const IMAGE_KEYS = [...FORM_KEYS, "dest", "tar"];
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   oci: IMAGE_KEYS,
   docker: IMAGE_KEYS,
   local: ["type", "dest"],
   tar: ["type", "dest"],
-  image: ["type", "name"],
+  image: [...FORM_KEYS, "push"],
+  registry: FORM_KEYS,
+  podman: FORM_KEYS,
   cacheonly: ["type"],
 };
-const FILE_TYPES = ["oci", "docker", "local", "tar"];
-
-/** Why types of other builders are refused. */
-const REFUSED_TYPES: Readonly<Record<string, string>> = {
-  registry: "nacre does not push yet; write an archive with -o type=oci,dest=FILE and push it with another tool",
-};
+const SHOWN_TYPES = ["oci", "docker", "local", "tar", "image", "registry", "podman"];
 
 /**
  * Reads one `--output`: `type=oci,dest=x.tar,…`, or a bare path (`-o DIR`: the files in a directory; `-o -`: as a tar to
@@ -54,20 +50,26 @@ export function parseOutput(text: string, stdout: StdoutTarget): ParsedOutput {
   const values = new Map(fields.map((field) => splitField(field, text)));
   const type = values.get("type");
   if (!type) throw usage(`--output ${JSON.stringify(text)} has no type`, "add one, e.g. type=oci");
-  const refused = Object.hasOwn(REFUSED_TYPES, type) ? REFUSED_TYPES[type] : undefined;
-  if (refused) throw usage(`--output type=${type} is not available`, refused);
   const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined;
   if (!known) {
     const near = nearest(type, Object.keys(KEYS));
     throw usage(
       `unknown output type ${JSON.stringify(type)}`,
-      near ? `did you mean ${near}?` : `types are ${FILE_TYPES.join(", ")}`,
+      near ? `did you mean ${near}?` : `types are ${SHOWN_TYPES.join(", ")}`,
     );
   }
   for (const key of values.keys()) checkKey(key, type, known);
   // Every build is kept in the store and its cache.
   if (type === "cacheonly") return { kind: "names", names: [] };
-  if (type === "image") return { kind: "names", names: splitNames(values.get("name")) ?? [] };
+  if (type === "image" && !flag(values, "push", false)) {
+    return { kind: "names", names: splitNames(values.get("name")) ?? [] };
+  }
+  if (type === "image" || type === "registry")
+    return { kind: "output", output: { type: "registry", ...formOf(values) } };
+  if (type === "docker" && values.get("dest") === undefined && flag(values, "tar", true)) {
+    return { kind: "output", output: { type: "engine", engine: "docker", ...formOf(values) } };
+  }
+  if (type === "podman") return { kind: "output", output: { type: "engine", engine: "podman", ...formOf(values) } };
   if (type === "local" || type === "tar") {
     return { kind: "output", output: { type, destination: destinationOf(type, values, type === "tar", stdout) } };
   }
@@ -119,16 +121,22 @@ function checkKey(key: string, type: string, known: readonly string[]): void {
 
 function imageOutput(type: "oci" | "docker", values: ReadonlyMap<string, string>, stdout: StdoutTarget): OutputRequest {
   const tar = flag(values, "tar", true);
+  return { type, destination: destinationOf(type, values, tar, stdout), tar, ...formOf(values) };
+}
+
+/** What `--push` and `--load` ask for. */
+export function plainForm(): ImageFormRequest {
+  return formOf(new Map());
+}
+
+function formOf(values: ReadonlyMap<string, string>): ImageFormRequest {
   if (!flag(values, "oci-mediatypes", true)) {
     throw usage(
       "--output oci-mediatypes=false is not available",
-      "nacre writes OCI media types, which Docker loads too",
+      "nacre writes OCI media types, which Docker and registries take too",
     );
   }
   return {
-    type,
-    destination: destinationOf(type, values, tar, stdout),
-    tar,
     compression: compressionOf(values),
     names: splitNames(values.get("name")),
     rewriteTimestamp: flag(values, "rewrite-timestamp", false),
@@ -136,7 +144,7 @@ function imageOutput(type: "oci" | "docker", values: ReadonlyMap<string, string>
   };
 }
 
-/** Tars go to standard output where no `dest` is given, as in buildx; `type=docker` would then load into an engine there. */
+/** Tars go to standard output where no `dest` is given, as in buildx; `type=docker` without it is loaded into an engine. */
 function destinationOf(
   type: string,
   values: ReadonlyMap<string, string>,
@@ -147,12 +155,6 @@ function destinationOf(
   if (dest !== undefined && dest !== "" && dest !== "-") return { kind: "path", path: dest };
   if (!tar) {
     throw usage(`--output type=${type} writes a directory and needs dest=DIR`, `add dest=DIR`);
-  }
-  if (type === "docker" && dest !== "-") {
-    throw usage(
-      "--output type=docker needs dest=FILE",
-      "to load the image into a Docker engine: nacre build -o type=docker,dest=- … | docker load",
-    );
   }
   return streamTo(stdout, type);
 }

@@ -7,7 +7,7 @@ import { isNacreError, NacreError } from "../../support/errors.js";
 import { nearest } from "../../support/suggest.js";
 import type { Environment } from "../invocation.js";
 import { proxyArguments } from "./buildEnvironment.js";
-import { parseOutput, type StdoutTarget } from "./buildOutput.js";
+import { parseOutput, plainForm, type StdoutTarget } from "./buildOutput.js";
 import { type RunOptions, runRequestOf } from "./runOptions.js";
 
 /** Options of `nacre build` by commander's attribute names. */
@@ -15,6 +15,12 @@ export interface BuildOptions extends RunOptions {
   readonly file?: string;
   readonly ignorefile?: string;
   readonly offline?: boolean;
+  readonly pull?: boolean;
+  readonly push?: boolean;
+  readonly load?: boolean;
+  readonly lock?: boolean;
+  readonly locked?: boolean;
+  readonly lockFile?: string;
   readonly tag?: readonly string[];
   readonly target?: string;
   readonly ignoreSyntax?: boolean;
@@ -71,7 +77,10 @@ export async function makeBuildRequest(
     platform: platformOf(options.platform ?? platformDefault(sources.env)),
     noCache: options.cache === false,
     noCacheFilter: stagesOf(options.cacheFilter),
-    offline: options.offline === true,
+    offline: options.offline ?? /^(1|true|yes)$/i.test(sources.env.NACRE_OFFLINE ?? ""),
+    pull: options.pull === true,
+    lock: lockOf(options),
+    lockFile: options.lockFile,
     network: networkOf(options.network),
     ...runRequestOf(options, sources.env),
     outputs,
@@ -224,7 +233,9 @@ function outputsOf(
 ): { readonly outputs: readonly OutputRequest[]; readonly names: readonly string[] } {
   const parsed = (options.output ?? []).map((text) => parseOutput(text, stdout));
   const outputs = parsed.flatMap((item) => (item.kind === "output" ? [item.output] : []));
-  const streams = outputs.filter((output) => output.destination.kind === "stream").length;
+  if (options.push) outputs.push({ type: "registry", ...plainForm() });
+  if (options.load) outputs.push({ type: "engine", engine: "docker", ...plainForm() });
+  const streams = outputs.filter((output) => "destination" in output && output.destination.kind === "stream").length;
   if (streams > 1) throw usage("two outputs cannot both go to standard output", "give one of them a dest=FILE");
   if (streams > 0 && (options.quiet || options.progress === "quiet")) {
     throw usage(
@@ -233,6 +244,12 @@ function outputsOf(
     );
   }
   return { outputs, names: parsed.flatMap((item) => (item.kind === "names" ? item.names : [])) };
+}
+
+/** `--lock` writes the lock file, `--locked` holds it. */
+function lockOf({ lock, locked }: BuildOptions): BuildRequest["lock"] {
+  if (lock && locked) throw usage("--lock and --locked contradict each other", "leave one of them out");
+  return lock ? "write" : locked ? "hold" : undefined;
 }
 
 /** SOURCE_DATE_EPOCH of the environment as a build argument, where it names a context that tells the time. */

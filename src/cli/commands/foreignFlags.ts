@@ -33,23 +33,12 @@ export const FOREIGN_FLAGS: readonly ForeignFlag[] = [
   noted("--compress", BUILDKIT_DOES_NOT),
   noted("--cpuset-mems <nodes>", BUILDKIT_DOES_NOT),
   noted("--force-rm", "nacre leaves no intermediate containers"),
-  refused(
-    "--load",
-    "nacre keeps the image in its own store, not in a Docker engine",
-    "pipe it: nacre build -o type=docker,dest=- … | docker load",
-  ),
   refused("--policy <policy>", "source policies are not checked"),
   {
     flags: "--provenance <value>",
     attribute: "provenance",
     answer: (value) => attestation("--provenance", /^(false|0|f)$/i.test(value) || isDisabled(value)),
   },
-  noted("--pull", "nothing is pulled: bases come from the store and from --build-context"),
-  refused(
-    "--push",
-    "nacre does not push yet",
-    "write an archive with -o type=oci,dest=FILE and push it with another tool",
-  ),
   refused("--resource <limit>", "it is spelled otherwise here", "use --memory, --cpus, --cpu-shares or --pids-limit"),
   noted("--rm", "nacre leaves no intermediate containers"),
   {

@@ -20,15 +20,20 @@ export interface ProxyEvent {
 /** What happens to each connection. @param nth counted from 0 */
 export type ProxyPlan = (nth: number) => readonly ProxyEvent[];
 
+/** Bytes that were passed on. */
+export interface Passed {
+  readonly up: number;
+  readonly down: number;
+}
+
 /** A proxy that runs. */
 export interface CuttingProxy {
   /** `127.0.0.1:PORT`. */
   readonly host: string;
   readonly url: string;
-  /** Events that happened so far, in order. */
-  readonly happened: readonly (ProxyEvent & { readonly connection: number })[];
-  /** Bytes that were passed on. */
-  readonly passed: { readonly up: number; readonly down: number };
+  /** Events that happened so far, in order, each with the bytes that had been passed on by then, over all connections. */
+  readonly happened: readonly (ProxyEvent & { readonly connection: number; readonly passed: Passed })[];
+  readonly passed: Passed;
   readonly connections: number;
   /** Another plan for connections from now on, which are counted from 0 again. */
   setPlan(plan: ProxyPlan): void;
@@ -44,7 +49,7 @@ const MAX_DUPLICATE = 64 << 10;
 /** Starts a proxy that ends with the test file at the latest. @param target `HOST:PORT`, or an http URL */
 export async function cuttingProxy(target: string, plan: ProxyPlan = HARMLESS): Promise<CuttingProxy> {
   const to = new URL(target.includes("://") ? target : `http://${target}`);
-  const happened: (ProxyEvent & { connection: number })[] = [];
+  const happened: CuttingProxy["happened"][number][] = [];
   const passed = { up: 0, down: 0 };
   const sockets = new Set<net.Socket>();
   let current = plan;
@@ -62,7 +67,7 @@ export async function cuttingProxy(target: string, plan: ProxyPlan = HARMLESS): 
       socket.on("close", () => sockets.delete(socket));
     }
     const events = current(planned++);
-    const watch = (event: ProxyEvent): void => void happened.push({ ...event, connection });
+    const watch = (event: ProxyEvent): void => void happened.push({ ...event, connection, passed: { ...passed } });
     const end = (how: ProxyEvent["does"]): void => {
       for (const socket of both) how === "reset" ? socket.resetAndDestroy() : socket.destroy();
     };
