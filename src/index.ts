@@ -21,6 +21,7 @@ export {
   fixDockerfile,
   writeDockerfile,
 } from "./build/dockerfileChecks.js";
+export { type LockChange, type UpdatedLock, updateLock } from "./build/lock.js";
 export { listTargets, type Outline, outlineDockerfile, type Targets } from "./build/outline.js";
 export type {
   BuildRequest,

@@ -111,7 +111,8 @@ export class Bases {
     const { pullBase, registriesOf } = await import("./registryBases.js");
     const warn = (rule: string, message: string): void => this.#session.warn({ rule, message });
     this.#registries ??= registriesOf({ signal, warn });
-    const emit: Emit = (event) => this.#session.send(event);
+    const emit: Emit = (event) =>
+      this.#session.send(event.type === "start" ? { ...event, name: `pulling ${event.name}` } : event);
     const policy = request.pull ? "always" : "missing";
     const pulling = { store, lease, policy, emit, warn, signal } as const;
     const pulled = await pullBase(this.#registries, reference, wanted.platform, pulling).catch((error: unknown) => {

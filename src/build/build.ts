@@ -13,14 +13,13 @@ import { type AssembledImage, assemble } from "./assemble.js";
 import { BaseLocks } from "./baseLocks.js";
 import { Bases } from "./bases.js";
 import { checkRunOptions } from "./checkRunOptions.js";
-import { isDirectory } from "./contextSource.js";
 import { Contexts } from "./contexts.js";
 import { type LoadedDockerfile, syntaxNote } from "./dockerfileSource.js";
 import type { Fetches } from "./fetches.js";
 import { Inputs, readInputs, shownContext } from "./inputs.js";
 import { epochOf } from "./keyer.js";
 import { asWarnings, ignoredSources, Lint, placedWarnings } from "./lint.js";
-import { lockPath } from "./lockFile.js";
+import { lockPathOf } from "./lockFile.js";
 import { runOutputs } from "./outputs.js";
 import { planRequestOf } from "./planRequest.js";
 import type { BuildRequest, BuildResult } from "./request.js";
@@ -114,7 +113,7 @@ async function buildIn(session: Session, inputs: Inputs, names: readonly string[
   for (const message of lint.notes) session.warn({ rule: "UnknownCheckRule", message });
   const ofText = lint.text(loaded.dockerfile);
   for (const warning of asWarnings(ofText, loaded.dockerfile)) session.warn(warning);
-  const locks = locksOf(session.request);
+  const locks = new BaseLocks(session.request.lock ?? "none", lockPathOf(session.request));
   const bases = new Bases(session, inputs.named, locks);
   const plan = await planWith(session, inputs, bases).finally(() => bases.close());
   const ofPlan = lint.told([...placedWarnings(plan.warnings), ...ignoredSources(plan, loaded.ignore)]);
@@ -137,12 +136,6 @@ async function buildIn(session: Session, inputs: Inputs, names: readonly string[
   const result = resultOf(session, image, solution, written, names);
   await writeResultFiles(session.request, result);
   return result;
-}
-
-/** @throws NacreError CONTENT_INVALID for a lock file that cannot be read */
-function locksOf({ lock, lockFile, context }: BuildRequest): BaseLocks {
-  const directory = typeof context === "string" && isDirectory(context) ? context : ".";
-  return new BaseLocks(lock ?? "none", lockFile ?? lockPath(directory));
 }
 
 /** Says what the file or a build argument asks for that is not done, where the image is right without it. */

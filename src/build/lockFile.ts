@@ -9,6 +9,8 @@ import { writeDestination } from "../archive/destination.js";
 import { type Digest, isDigest } from "../oci/digest.js";
 import { familiarName, formatReference, parseReference } from "../oci/reference.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
+import { isDirectory } from "./contextSource.js";
+import type { BuildRequest } from "./request.js";
 
 /** Its name in the directory of the context. */
 export const LOCK_NAME = "nacre.lock";
@@ -23,9 +25,10 @@ const Lock = v.object({
 /** Digests by full name (`docker.io/library/alpine:3.20`). */
 export type LockedImages = ReadonlyMap<string, Digest>;
 
-/** Where the lock file of a context directory lies. */
-export function lockPath(directory: string): string {
-  return join(directory, LOCK_NAME);
+/** Where the lock file of a build is: as named, else in the directory of the context, else in the working directory. */
+export function lockPathOf({ context, lockFile }: Pick<BuildRequest, "context" | "lockFile">): string {
+  if (lockFile !== undefined) return lockFile;
+  return join(typeof context === "string" && isDirectory(context) ? context : ".", LOCK_NAME);
 }
 
 /**

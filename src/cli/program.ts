@@ -47,6 +47,7 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
       names: ["context"],
       declare: async (invocation) => (await import("./commands/context.js")).contextCommand(invocation),
     },
+    { names: ["lock"], declare: async (invocation) => (await import("./commands/lock.js")).lockCommand(invocation) },
     { names: ["logs"], declare: async (invocation) => (await import("./commands/logs.js")).logsCommand(invocation) },
   ],
   "Images:": [

@@ -1,6 +1,6 @@
 /**
- * Uploading a blob that is known: in one request; after a failure from where the registry has come to, in chunks, or
- * anew. The content can be read again from any offset, so nothing of it is kept.
+ * Uploading a blob that is known: in one request if it is small, else in chunks; after a failure from where the registry
+ * has come to, or anew. The content can be read again from any offset, so nothing of it is kept.
  */
 import type { Digest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
@@ -14,8 +14,12 @@ import { RetryCount } from "./transportRetry.js";
 import type { ContentSource, TransferProgress } from "./types.js";
 import { UploadSession } from "./uploadSession.js";
 
+/** Blobs up to this size are sent as a whole: what arrived of a PUT that breaks off is lost with most registries. */
+const WHOLE = 4 << 20;
 /** What is sent by one PATCH: what arrived of it may be lost with the connection. */
 const CHUNK = 16 << 20;
+/** The same where a proxy finds that too big: nginx takes so much if it is not told otherwise. */
+const SMALL_CHUNK = 1 << 20;
 
 type OnProgress = (progress: TransferProgress) => void;
 
@@ -79,7 +83,8 @@ class BlobUpload {
   #session: UploadSession | undefined;
   /** The farthest that the registry has come to. */
   #farthest = 0;
-  #isWhole = true;
+  #isWhole: boolean;
+  #chunk = CHUNK;
 
   constructor(
     exchange: Exchange,
@@ -90,6 +95,7 @@ class BlobUpload {
     this.#exchange = exchange;
     this.#digest = digest;
     this.#size = size;
+    this.#isWhole = size <= WHOLE;
     this.#content = content;
     this.#onProgress = onProgress;
     this.#doing = `push the blob ${digest} to ${exchange.target.registry}/${exchange.target.repository}`;
@@ -116,7 +122,7 @@ class BlobUpload {
         this.#farthest = this.#session!.offset;
         count.progressed();
       }
-      await count.failed(this.#isWhole ? forgiven(error) : error);
+      await count.failed(this.#forgiven(error));
       this.#isWhole = false;
       // It may be the answer alone that was lost.
       if (await hasBlob(this.#exchange, this.#digest)) return true;
@@ -138,7 +144,7 @@ class BlobUpload {
     while (session.offset < this.#size) {
       const rest = this.#size - session.offset;
       if (rest < session.minChunk) return await session.put(this.#digest, this.#part(session.offset, rest));
-      await session.patch(this.#part(session.offset, Math.min(Math.max(CHUNK, session.minChunk), rest)));
+      await session.patch(this.#part(session.offset, Math.min(Math.max(this.#chunk, session.minChunk), rest)));
     }
     await session.put(this.#digest);
   }
@@ -167,14 +173,17 @@ class BlobUpload {
     }
   }
 
+  /** A proxy that takes no big request may take small ones. */
+  #forgiven(error: unknown): unknown {
+    const isTooBig = error instanceof NacreError && error.facts.status === 413;
+    if (!isTooBig || this.#chunk === SMALL_CHUNK) return error;
+    this.#chunk = SMALL_CHUNK;
+    return new PassingFailure(error);
+  }
+
   #wrong(what: string): NacreError {
     return new NacreError("CONTENT_INVALID", `the content of ${this.#digest} has ${what}`, {
       hint: "the store is damaged, or the file was changed while it was read",
     });
   }
-}
-
-/** A proxy that takes no big request may take small ones. */
-function forgiven(error: unknown): unknown {
-  return error instanceof NacreError && error.facts.status === 413 ? new PassingFailure(error) : error;
 }

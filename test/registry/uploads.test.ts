@@ -105,6 +105,16 @@ describe("an upload that is cut", () => {
     expect(stored(small)).toBe(true);
   });
 
+  test("is cut smaller where a proxy takes requests of a megabyte only", async () => {
+    const isBig = ({ headers }: { headers: { "content-length"?: string } }) => Number(headers["content-length"]) > MIB;
+    const { client, stored } = await world({
+      ...{ on: ["upload.finish", "upload.chunk"], fault: "status", status: 413 },
+      when: isBig,
+    });
+    expect(await client.upload(blobOf(big), sourceOf(big))).toBe("uploaded");
+    expect(stored(big)).toBe(true);
+  });
+
   test("works whatever goes wrong a few times", async () => {
     const operations: OperationName[] = ["upload.start", "upload.chunk", "upload.finish", "upload.status", "blob.head"];
     const fault = fc.record({
