@@ -15,7 +15,7 @@ import type { ContentSource, TransferProgress } from "./types.js";
 import { UploadSession } from "./uploadSession.js";
 
 /** Blobs up to this size are sent as a whole: what arrived of a PUT that breaks off is lost with most registries. */
-const WHOLE = 4 << 20;
+const WHOLE = 1 << 20;
 /** What is sent by one PATCH: what arrived of it may be lost with the connection. */
 const CHUNK = 16 << 20;
 /** The same where a proxy finds that too big: nginx takes so much if it is not told otherwise. */

@@ -17,11 +17,13 @@ export function closeInherited(): void {
  * itself was given by its parent may not be. None where there is no /proc to look in.
  */
 export function inheritableDescriptors(): number[] {
-  return namesIn("/proc/self/fdinfo")
-    .map(Number)
-    .filter((fd) => fd > 2 && isInheritable(fd))
-    .sort((a, b) => a - b);
+  // Later on only fewer can be: what is opened here is closed on exec.
+  known = (known ?? namesIn("/proc/self/fdinfo").map(Number)).filter((fd) => fd > 2 && isInheritable(fd));
+  return known.sort((a, b) => a - b);
 }
+
+/** Those that were found when this was first asked. */
+let known: number[] | undefined;
 
 function isInheritable(fd: number): boolean {
   try {

@@ -314,7 +314,7 @@ class Setup {
     const { upper, work } = overlay;
     if (work !== undefined) forgetVolatile(work);
     const options = overlayOptions({
-      lower: overlay.lower.map((path) => `${LAYERS}/${this.#layers?.of(path)}`),
+      lower: overlay.lower.map((path) => this.#besides(path) ?? `${LAYERS}/${this.#layers?.of(path)}`),
       upper: upper === undefined ? undefined : this.#name(upper),
       work: work === undefined ? undefined : this.#name(work),
       options: [
@@ -330,8 +330,17 @@ class Setup {
     });
   }
 
+  /** The name of what lies in the step's directory, as that of this execution does. */
+  #besides(path: string): string | undefined {
+    const { dir } = this.#plan;
+    const rest = path.startsWith(`${dir}/`) ? path.slice(dir.length + 1) : "";
+    return /^[a-z0-9][a-z0-9-]*$/i.test(rest) ? `../${rest}` : undefined;
+  }
+
   /** A name for a directory of this step alone; see layerNames.ts. */
   #name(path: string): string {
+    const short = this.#besides(path);
+    if (short !== undefined) return short;
     const name = `u${this.#names++}`;
     fs.symlinkSync(path, `${this.#directory}/${name}`);
     return name;

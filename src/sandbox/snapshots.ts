@@ -52,6 +52,8 @@ interface Place {
 export class Snapshots {
   readonly #store: Store;
   readonly #lease: Lease;
+  /** Those that the lease keeps from being removed, as they were found. */
+  readonly #held = new Map<string, readonly StoredSnapshot[]>();
   readonly #openLayers: OpenLayers;
   readonly #hand: Hand;
   readonly #making = new Map<string, Promise<readonly StoredSnapshot[]>>();
@@ -270,6 +272,8 @@ export class Snapshots {
   async #inUse(names: readonly string[]): Promise<readonly StoredSnapshot[] | undefined> {
     const { snapshots } = this.#store;
     for (const name of names) {
+      const held = this.#held.get(name);
+      if (held !== undefined) return held;
       const seen = snapshots.find(name);
       if (seen === undefined) continue;
       const wanted = seen.base === undefined ? [name] : [name, seen.base];
@@ -278,7 +282,9 @@ export class Snapshots {
         wanted.map((one) => `snapshot:${one}` as const),
       );
       const found = wanted.map((one) => snapshots.find(one));
-      if (found.every((one) => one !== undefined)) return found;
+      if (!found.every((one) => one !== undefined)) continue;
+      this.#held.set(name, found);
+      return found;
     }
     return undefined;
   }

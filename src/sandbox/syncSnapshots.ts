@@ -8,6 +8,8 @@ import type { Store } from "../store/store.js";
  * means the whole file system: it holds up everyone who has just written something.
  */
 const SETTLE_AFTER = 15 * 60_000;
+/** Each step of a build asks for the same snapshots again. */
+const asked = new WeakSet<StoredSnapshot>();
 /** Bytes of a snapshot that is quicker made anew than synchronised. */
 const SMALL = 64 << 20;
 
@@ -17,8 +19,9 @@ const SMALL = 64 << 20;
  */
 export function syncLater(store: Store, snapshots: readonly StoredSnapshot[]): void {
   const now = store.directory.now();
-  const due = snapshots.filter(({ synced, created }) => !synced && now - created > SETTLE_AFTER);
+  const due = snapshots.filter((one) => !one.synced && now - one.created > SETTLE_AFTER && !asked.has(one));
   if (!due.some(({ bytes }) => bytes >= SMALL) || store.directory.readOnly) return;
+  for (const one of due) asked.add(one);
   const child = spawn("sync", ["-f", store.directory.at("snapshots")], {
     stdio: "ignore",
     env: { PATH: process.env.PATH ?? "/usr/bin:/bin", LC_ALL: "C" },

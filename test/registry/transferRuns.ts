@@ -17,7 +17,17 @@ import { isNacreError } from "../../src/support/errors.js";
 import { putImage as putIntoStore, tempDir } from "../archive/images.js";
 import { cuttingProxy, HARMLESS, type Passed, type ProxyPlan, randomPlan } from "./servers/cuttingProxy.js";
 import { startRegistry, type TestRegistry } from "./servers/dockerRegistry.js";
-import { ask, makeImage, makeIndex, noiseLayer, putImage, type TestImage, writeLayout } from "./servers/images.js";
+import { faultyRegistry } from "./servers/faultyRegistry.js";
+import {
+  ask,
+  makeImage,
+  makeIndex,
+  noiseLayer,
+  putImage,
+  type Target,
+  type TestImage,
+  writeLayout,
+} from "./servers/images.js";
 
 /** What came of many transfers. A journey is one image brought to its end, by as many transfers as that takes. */
 export interface Tally {
@@ -30,7 +40,10 @@ export interface Tally {
   readonly push: Reuse;
 }
 
-/** Bytes that had travelled before the last cut of a journey, and bytes that travelled once more. */
+/**
+ * Bytes that had travelled before the last cut of a journey, and bytes that travelled once more. Pushes are counted with
+ * a registry that keeps what came of a request that broke off; docker-registry gives up the whole upload then.
+ */
 interface Reuse {
   before: number;
   again: number;
@@ -39,6 +52,8 @@ interface Reuse {
 /** An image that is pulled, or pushed. */
 interface Cargo {
   readonly way: "pull" | "push";
+  /** From or to the real registry, or to one of this process. */
+  readonly registry: "docker" | "keeping";
   readonly name: string;
   /** All platforms. */
   readonly all: boolean;
@@ -54,9 +69,12 @@ const LIMITS = { attempts: 4, backoff: 1 };
 const MOST_TRANSFERS = 60;
 /** Positions of mischief are below this, so that most journeys meet some. */
 const WITHIN = 6 << 20;
-const BREAKING = ["cut", "reset", "delay"] as const;
-/** These make bytes wrong, and nobody can tell which ones: the whole blob has to travel again, so that is not counted. */
-const LYING = [...BREAKING, "duplicate", "flip"] as const;
+const BREAKING = ["cut", "delay"] as const;
+/**
+ * Half of the journeys meet these too, and are not counted: a reset takes along what the other side has not read yet, so
+ * it was never there; and where bytes are wrong nobody can tell which ones, so the whole blob has to travel again.
+ */
+const VICIOUS = [...BREAKING, "reset", "duplicate", "flip"] as const;
 const FAILURES = /^(?:NETWORK|CONTENT_INVALID|COMPRESSION|TAR_INVALID|DENIED|IMAGE_NOT_FOUND|LIMIT_EXCEEDED)$/;
 
 /**
@@ -70,11 +88,11 @@ export async function runTransfers(count: number, seed: number): Promise<Tally> 
     ...{ pull: { before: 0, again: 0 }, push: { before: 0, again: 0 } },
   };
   for (let nth = 0; tally.transfers < count; nth++) {
-    const isLying = nth % 4 === 3;
-    const does = isLying ? LYING : BREAKING;
-    const plan = randomPlan(seed * 10_007 + nth, { chance: 0.6, within: WITHIN, does });
+    const isVicious = nth % 2 === 1;
+    const does = isVicious ? VICIOUS : BREAKING;
+    const plan = randomPlan(seed * 10_007 + nth, { chance: 0.7, within: WITHIN, does });
     try {
-      await world.journey(nth, plan, isLying, tally);
+      await world.journey(nth, plan, isVicious, tally);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       throw new Error(`journey ${nth}, seed ${seed}: ${message}`, { cause: error });
@@ -86,6 +104,12 @@ export async function runTransfers(count: number, seed: number): Promise<Tally> 
 /** Share of what was there before a cut that did not travel again. */
 export function reusedOf({ before, again }: Reuse): number {
   return before === 0 ? 1 : 1 - again / before;
+}
+
+/** A registry that something is pushed to. */
+interface Goal extends Target {
+  /** True if it was asked to set the tag. */
+  isTold(repository: string): boolean;
 }
 
 /** A real registry with images, and a store with images. */
@@ -107,24 +131,30 @@ class TransferWorld {
     const cargos: Cargo[] = [];
     for (const [name, image] of Object.entries(images())) {
       await putImage(image, registry, name, "1");
-      cargos.push({ way: "pull", name, all: name === "index", digest: image.descriptor.digest, clean: NONE });
+      const { digest } = image.descriptor;
+      cargos.push({ ...{ way: "pull", registry: "docker", name }, all: name === "index", digest, clean: NONE });
       const tags = [`from/${name}:1`];
       // What has Docker's types cannot lie in an OCI layout, from where it is loaded.
       if (name !== "docker") await loadImages(store, writeLayout(image), { tags, allPlatforms: true });
     }
-    const built = await putIntoStore(store, [noiseLayer(4 << 20, "built"), noiseLayer(90_000, "more")]);
+    const built = await putIntoStore(store, [noiseLayer(6 << 20, "built"), noiseLayer(90_000, "more")]);
     await store.setReferences([{ name: "docker.io/from/built:1", descriptor: built }]);
-    for (const name of ["gzip", "zstd", "index", "built"]) {
-      cargos.push({ way: "push", name, all: false, digest: "", clean: NONE });
+    for (const registry of ["docker", "keeping", "keeping"] as const) {
+      for (const name of ["gzip", "zstd", "index", "built"]) {
+        cargos.push({ ...{ way: "push", registry, name }, all: false, digest: "", clean: NONE });
+      }
     }
+    // A number that no other cycle has a part of: each meets all kinds of mischief.
+    cargos.pop();
     await store.close();
     return new TransferWorld(registry, place, await measured(registry, place, cargos));
   }
 
   /** Brings one image to its end. */
-  async journey(nth: number, plan: ProxyPlan, isLying: boolean, tally: Tally): Promise<void> {
+  async journey(nth: number, plan: ProxyPlan, isVicious: boolean, tally: Tally): Promise<void> {
     const cargo = this.#cargos[nth % this.#cargos.length]!;
-    const proxy = await cuttingProxy(this.#registry.host, plan);
+    const goal = await this.#goal(cargo);
+    const proxy = await cuttingProxy(goal.host, plan);
     const place = cargo.way === "push" ? this.#place : join(tempDir(), "store");
     const repository = `pushed/journey-${nth}`;
     let isDone = false;
@@ -134,19 +164,28 @@ class TransferWorld {
       tally.transfers++;
       tally[isDone ? "finished" : "failed"]++;
       if (cargo.way === "pull") await this.#assertPulled(cargo, place, isDone);
-      else await this.#assertPushed(cargo, repository, isDone);
+      else await this.#assertPushed(cargo, goal, repository, isDone);
     }
-    await proxy.stop();
+    await Promise.all([proxy.stop(), goal.stop()]);
     if (cargo.way === "pull") rmSync(place, { recursive: true });
     const cuts = proxy.happened.filter(({ does }) => does === "cut" || does === "reset");
     tally.cuts += cuts.length;
     const direction = cargo.way === "pull" ? "down" : "up";
     const last = cuts.at(-1);
-    if (isLying || last === undefined) return;
+    const isCounted = cargo.way === "pull" || cargo.registry === "keeping";
+    if (isVicious || !isCounted || last === undefined) return;
     const reuse = tally[cargo.way];
-    if (process.env.DBG) console.log(nth, cargo.way, cargo.name, cuts.map((c) => `${c.direction} ${c.does} ${c.at} ${JSON.stringify(c.passed)}`).join(" | "), JSON.stringify(proxy.passed), JSON.stringify(cargo.clean));
     reuse.before += Math.min(last.passed[direction], cargo.clean[direction]);
     reuse.again += Math.max(0, proxy.passed[direction] - cargo.clean[direction]);
+  }
+
+  async #goal({ registry }: Cargo): Promise<Goal & { stop(): Promise<void> }> {
+    const { host, url } = this.#registry;
+    if (registry === "docker") {
+      const isTold = (name: string): boolean => this.#registry.log().includes(`"PUT /v2/${name}/manifests/1 `);
+      return { host, url, isTold, stop: async () => {} };
+    }
+    return keepingRegistry();
   }
 
   async #assertPulled({ digest, all }: Cargo, place: string, isDone: boolean): Promise<void> {
@@ -165,28 +204,36 @@ class TransferWorld {
     }
   }
 
-  async #assertPushed({ digest }: Cargo, repository: string, isDone: boolean): Promise<void> {
+  async #assertPushed({ digest }: Cargo, goal: Goal, repository: string, isDone: boolean): Promise<void> {
     const store = await Store.open(this.#place);
     await assertSound(store).finally(() => store.close());
-    const answer = await ask(this.#registry, "GET", `/v2/${repository}/manifests/1`, undefined, ACCEPT);
-    // The tag goes last: where it is, only the registry's answer to it was lost, and all of the image must be there.
-    const isTagged = answer.status === 200;
-    if (!isDone && !isTagged) return;
-    if (!isDone) expect(this.#registry.log()).toMatch(new RegExp(`"PUT /v2/${repository}/manifests/1 `));
+    const answer = await ask(goal, "GET", `/v2/${repository}/manifests/1`, undefined, ACCEPT);
+    if (!isDone && answer.status === 404) return;
+    // The tag goes last: where it is, only the registry's answer was lost, and all of the image must be there.
+    expect(goal.isTold(repository)).toBe(true);
     expect([answer.status, answer.headers["docker-content-digest"]]).toEqual([200, digest]);
-    await this.#assertWhole(repository, JSON.parse(answer.body.toString()) as PushedDocument);
+    await assertWhole(goal, repository, JSON.parse(answer.body.toString()) as PushedDocument);
   }
+}
 
-  async #assertWhole(repository: string, { manifests = [], config, layers = [] }: PushedDocument): Promise<void> {
-    for (const child of manifests) {
-      const answer = await ask(this.#registry, "GET", `/v2/${repository}/manifests/${child.digest}`, undefined, ACCEPT);
-      expect([answer.status, answer.body.length]).toEqual([200, child.size]);
-      await this.#assertWhole(repository, JSON.parse(answer.body.toString()) as PushedDocument);
-    }
-    for (const { digest, size } of [...(config ? [config] : []), ...layers]) {
-      const { status, headers } = await ask(this.#registry, "HEAD", `/v2/${repository}/blobs/${digest}`);
-      expect([digest, status, headers["content-length"]]).toEqual([digest, 200, String(size)]);
-    }
+/** A registry that keeps what came of a chunk that broke off, as the specification's status request means it. */
+async function keepingRegistry(): Promise<Goal & { stop(): Promise<void> }> {
+  const { host, url, requests, stop } = await faultyRegistry();
+  const isTold = (name: string): boolean =>
+    requests.some(({ operation, path }) => operation === "manifest.put" && path === `/v2/${name}/manifests/1`);
+  return { host, url, isTold, stop };
+}
+
+async function assertWhole(goal: Goal, repository: string, document: PushedDocument): Promise<void> {
+  const { manifests = [], config, layers = [] } = document;
+  for (const child of manifests) {
+    const answer = await ask(goal, "GET", `/v2/${repository}/manifests/${child.digest}`, undefined, ACCEPT);
+    expect([answer.status, answer.body.length]).toEqual([200, child.size]);
+    await assertWhole(goal, repository, JSON.parse(answer.body.toString()) as PushedDocument);
+  }
+  for (const { digest, size } of [...(config ? [config] : []), ...layers]) {
+    const { status, headers } = await ask(goal, "HEAD", `/v2/${repository}/blobs/${digest}`);
+    expect([digest, status, headers["content-length"]]).toEqual([digest, 200, String(size)]);
   }
 }
 
@@ -202,10 +249,10 @@ function images(): Readonly<Record<"gzip" | "zstd" | "docker" | "index", TestIma
   const arm = { config: { architecture: "arm64" } };
   return {
     gzip: makeImage({ layers: [noiseLayer(5 << 20, "g"), noiseLayer(1 << 20, "h"), noiseLayer(1000, "i")] }),
-    zstd: makeImage({ layers: [noiseLayer(3 << 20, "z"), noiseLayer(2 << 20, "y")], compression: "zstd" }),
+    zstd: makeImage({ layers: [noiseLayer(5 << 20, "z"), noiseLayer(2 << 20, "y")], compression: "zstd" }),
     docker: makeImage({ layers: [noiseLayer(4 << 20, "d")], docker: true }),
     index: makeIndex([
-      makeImage({ layers: [noiseLayer(2 << 20, "a")], ...arm }),
+      makeImage({ layers: [noiseLayer(5 << 20, "a")], ...arm }),
       makeImage({ layers: [noiseLayer(3 << 20, "x")] }),
     ]),
   };
@@ -252,13 +299,14 @@ async function assertSound(store: Store): Promise<void> {
 async function measured(registry: TestRegistry, place: string, cargos: readonly Cargo[]): Promise<Cargo[]> {
   const found: Cargo[] = [];
   for (const cargo of cargos) {
-    const proxy = await cuttingProxy(registry.host, HARMLESS);
+    const goal = cargo.registry === "docker" ? undefined : await keepingRegistry();
+    const proxy = await cuttingProxy(goal?.host ?? registry.host, HARMLESS);
     const at = cargo.way === "push" ? place : join(tempDir(), "store");
     const way = { host: proxy.host, place: at, repository: `clean/${cargo.name}` };
     const digest = await transfer(cargo, way);
     if (cargo.way === "pull") expect(digest).toBe(cargo.digest);
     found.push({ ...cargo, digest, clean: { ...proxy.passed } });
-    await proxy.stop();
+    await Promise.all([proxy.stop(), goal?.stop()]);
   }
   return found;
 }

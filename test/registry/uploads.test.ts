@@ -106,10 +106,9 @@ describe("an upload that is cut", () => {
   });
 
   test("is cut smaller where a proxy takes requests of a megabyte only", async () => {
-    const isBig = ({ headers }: { headers: { "content-length"?: string } }) => Number(headers["content-length"]) > MIB;
     const { client, stored } = await world({
       ...{ on: ["upload.finish", "upload.chunk"], fault: "status", status: 413 },
-      when: isBig,
+      when: ({ headers }) => Number(headers["content-length"]) > MIB,
     });
     expect(await client.upload(blobOf(big), sourceOf(big))).toBe("uploaded");
     expect(stored(big)).toBe(true);
