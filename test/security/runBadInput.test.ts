@@ -23,7 +23,12 @@ const CASES: readonly (readonly [what: string, dockerfile: string, message: RegE
   ],
   ["an interpreter that is not there", 'RUN ["/odd/script"]', /"\/odd\/script": no such file/, /interpreter/],
   ["an interpreter of a heredoc that is not there", "RUN <<E\n#!/no/such/interpreter\ntrue\nE", /exit code: 127/, /./],
-  ["a shell that is not there", 'SHELL ["/bin/zsh", "-c"]\nRUN true', /"\/bin\/zsh": no such file/, /has no \/bin\/zsh/],
+  [
+    "a shell that is not there",
+    'SHELL ["/bin/zsh", "-c"]\nRUN true',
+    /"\/bin\/zsh": no such file/,
+    /has no \/bin\/zsh/,
+  ],
   ["a working directory that is a file", "WORKDIR /\nRUN true\nWORKDIR /odd/plain/x\nRUN true", /odd\/plain/, /./],
   ["a user who is not there", "USER nobody-here\nRUN true", /nobody-here/, /add the user|number/],
   ["a group that is not there", "USER 0:nobody-here\nRUN true", /nobody-here/, /add the group|number/],
