@@ -23,8 +23,9 @@ export async function askLine(
   signal.throwIfAborted();
   // A line that is not shown is edited all the same: what the editor draws goes nowhere.
   const output = hidden ? new Writable({ write: (_chunk, _encoding, done) => done() }) : stderr;
-  if (hidden) stderr.write(question);
   const lines = createInterface({ input: stdin, output, terminal: stdin.isTTY === true, historySize: 0 });
+  // Only now: who answers at once must not be shown by the terminal, which readline has just taken over.
+  if (hidden) stderr.write(question);
   lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
   const stop = (): void => lines.close();
   signal.addEventListener("abort", stop, { once: true });

@@ -99,12 +99,15 @@ export class TarScanner {
   }
 
   /**
-   * No more bytes come. An archive may lack its end mark if it stops right after a member, as Go, GNU tar and Python agree.
+   * No more bytes come. An archive may lack its end mark if it stops right after a member, as Go, GNU tar and Python agree,
+   * and the padding of its last member too: `umoci insert` makes such layers. Go takes those; the others list the same
+   * members and complain then.
    * @throws NacreError TAR_INVALID if the archive is cut off
    */
   end(): void {
     if (this.#state === "end") return;
-    if (this.#state !== "header" || this.#filled > 0) this.#fail("the archive is cut off");
+    const isBetween = (this.#state === "header" && this.#filled === 0) || this.#state === "padding";
+    if (!isBetween) this.#fail("the archive is cut off");
     if (this.#extensions.startsAt !== undefined) this.#fail("an extended header has no member");
     this.#state = "end";
   }

@@ -12,13 +12,15 @@
  *
  * `$ NAME=value nacre …` sets a variable, `< stdin` gives the command the section `stdin`. Other sections are files of the
  * directory in which the command runs; `--- d/` is a directory, `--- link -> target` a symlink, `--- bin/ (busybox sh ls)` a
- * directory of programs. In a section marked `(escaped)`, `\r \t \\ \xNN \u{N}` stand for what they do in most languages
+ * directory of programs; `--- registry KIND` starts a registry (errorRegistries.ts), whose address stands for `{registry}`
+ * in the command and in all files. In a section marked `(escaped)`, `\r \t \\ \xNN \u{N}` stand for what they do in most languages
  * (`\xNN` for a byte), `\{TEXT*N}` for N times TEXT (`\\0` in it for NUL), and a backslash at the end of a line takes the line feed away.
  */
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { requireTool } from "../setup/tools.js";
+import { errorRegistry } from "./errorRegistries.js";
 import { nacre } from "./invocation.js";
 
 /** A file, directory or stream that a case gives the command. */
@@ -84,7 +86,8 @@ function formatCase({ name, command, sections, kept }: ErrorCase): string {
  * Runs a case in a directory, which is made the working directory.
  * @returns `exit N` and standard error, without the lines of progress; the directory's path is shown as `{dir}`, times are 0
  */
-export async function runErrorCase({ command, sections }: ErrorCase, dir: string): Promise<string> {
+export async function runErrorCase(errorCase: ErrorCase, dir: string): Promise<string> {
+  const { command, sections, host } = await withRegistry(errorCase);
   const files = join(dir, "files");
   mkdirSync(files);
   let stdin = Buffer.alloc(0);
@@ -105,11 +108,23 @@ export async function runErrorCase({ command, sections }: ErrorCase, dir: string
       BUILDKIT_PROGRESS: "none",
       NACRE_OFFLINE: "1",
     };
-    const { code, stderr } = await nacre(argv, { env: { ...base, ...env }, stdin: Readable.from([stdin]) });
-    return `exit ${code}\n${steady(stderr.replaceAll(files, "{dir}"))}`;
+    const asked = host === "" ? {} : { HOME: dir, NACRE_REGISTRIES_CONF: "/dev/null", NACRE_OFFLINE: "" };
+    const { code, stderr } = await nacre(argv, { env: { ...base, ...asked, ...env }, stdin: Readable.from([stdin]) });
+    const text = host === "" ? stderr : stderr.replaceAll(host, "{registry}");
+    return `exit ${code}\n${steady(text.replaceAll(files, "{dir}"))}`;
   } finally {
     process.chdir(before);
   }
+}
+
+/** The case with the address of its registry, if it has one. */
+async function withRegistry({ command, sections }: ErrorCase) {
+  const isRegistry = ({ header }: Section): boolean => header.startsWith("registry ");
+  const kind = sections.find(isRegistry)?.header.slice("registry ".length);
+  const host = kind === undefined ? "" : await errorRegistry(kind);
+  const put = (text: string): string => (host === "" ? text : text.replaceAll("{registry}", host));
+  const others = sections.filter((section) => !isRegistry(section));
+  return { host, command: put(command), sections: others.map((each) => ({ ...each, body: put(each.body) })) };
 }
 
 /** What does not change from run to run. */

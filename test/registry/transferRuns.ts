@@ -82,11 +82,7 @@ const FAILURES = /^(?:NETWORK|CONTENT_INVALID|COMPRESSION|TAR_INVALID|DENIED|IMA
  * @param seed the same seed gives the same mischief
  */
 export async function runTransfers(count: number, seed: number): Promise<Tally> {
-  const world = await TransferWorld.make();
-  const tally: Tally = {
-    ...{ transfers: 0, finished: 0, failed: 0, cuts: 0 },
-    ...{ pull: { before: 0, again: 0 }, push: { before: 0, again: 0 } },
-  };
+  const [world, tally] = [await TransferWorld.make(), newTally()];
   for (let nth = 0; tally.transfers < count; nth++) {
     const isVicious = nth % 2 === 1;
     const does = isVicious ? VICIOUS : BREAKING;
@@ -99,6 +95,26 @@ export async function runTransfers(count: number, seed: number): Promise<Tally> 
     }
   }
   return tally;
+}
+
+/** Each kind of transfer that is counted once, over connections to which one thing happens. */
+export async function runJourneys(plan: ProxyPlan): Promise<Tally> {
+  const [world, tally] = [await TransferWorld.make(), newTally()];
+  for (const [nth, cargo] of world.cargos.entries()) {
+    if (isCounted(cargo)) await world.journey(nth, plan, false, tally);
+  }
+  return tally;
+}
+
+function newTally(): Tally {
+  return {
+    ...{ transfers: 0, finished: 0, failed: 0, cuts: 0 },
+    ...{ pull: { before: 0, again: 0 }, push: { before: 0, again: 0 } },
+  };
+}
+
+function isCounted({ way, registry }: Cargo): boolean {
+  return way === "pull" || registry === "keeping";
 }
 
 /** Share of what was there before a cut that did not travel again. */
@@ -117,12 +133,12 @@ class TransferWorld {
   readonly #registry: TestRegistry;
   /** Where the store is out of which images are pushed. */
   readonly #place: string;
-  readonly #cargos: readonly Cargo[];
+  readonly cargos: readonly Cargo[];
 
   private constructor(registry: TestRegistry, place: string, cargos: readonly Cargo[]) {
     this.#registry = registry;
     this.#place = place;
-    this.#cargos = cargos;
+    this.cargos = cargos;
   }
 
   static async make(): Promise<TransferWorld> {
@@ -152,7 +168,7 @@ class TransferWorld {
 
   /** Brings one image to its end. */
   async journey(nth: number, plan: ProxyPlan, isVicious: boolean, tally: Tally): Promise<void> {
-    const cargo = this.#cargos[nth % this.#cargos.length]!;
+    const cargo = this.cargos[nth % this.cargos.length]!;
     const goal = await this.#goal(cargo);
     const proxy = await cuttingProxy(goal.host, plan);
     const place = cargo.way === "push" ? this.#place : join(tempDir(), "store");
@@ -172,8 +188,7 @@ class TransferWorld {
     tally.cuts += cuts.length;
     const direction = cargo.way === "pull" ? "down" : "up";
     const last = cuts.at(-1);
-    const isCounted = cargo.way === "pull" || cargo.registry === "keeping";
-    if (isVicious || !isCounted || last === undefined) return;
+    if (isVicious || !isCounted(cargo) || last === undefined) return;
     const reuse = tally[cargo.way];
     reuse.before += Math.min(last.passed[direction], cargo.clean[direction]);
     reuse.again += Math.max(0, proxy.passed[direction] - cargo.clean[direction]);

@@ -13,13 +13,15 @@ interface Case {
   /** The names that we list, or a part of the message with which we refuse. */
   readonly expected: readonly string[] | RegExp;
   /** Why a program reads an archive that we accept in its own way. */
-  readonly except?: { readonly python?: string; readonly gnu?: string };
+  readonly except?: { readonly python?: string; readonly gnu?: string; readonly bsd?: string };
 }
 
 const join = (...parts: Buffer[]) => Buffer.concat([...parts, END]);
 const inner = file("smuggled", "evil");
 const after = file("after", "ok");
 const octal12 = (value: number) => value.toString(8).padStart(11, "0");
+/** Of an end that is missing: they list the member first. Go says nothing. */
+const COMPLAINTS = { python: "complains", gnu: "complains", bsd: "complains" };
 
 const CASES: readonly Case[] = [
   // Sizes: whoever believes another size sees other members.
@@ -478,7 +480,8 @@ const CASES: readonly Case[] = [
   { title: "rubbish alone", archive: Buffer.alloc(2048, "rubbish"), expected: /checksum/ },
   { title: "a header cut off", archive: after.subarray(0, 300), expected: /cut off/ },
   { title: "content cut off", archive: after.subarray(0, 513), expected: /cut off/ },
-  { title: "padding cut off", archive: after.subarray(0, 700), expected: /cut off/ },
+  { title: "padding cut off", archive: after.subarray(0, 700), expected: ["after"], except: COMPLAINTS },
+  { title: "no padding and no end", archive: after.subarray(0, 514), expected: ["after"], except: COMPLAINTS },
   { title: "a PAX header cut off", archive: pax(["path", "a"]).subarray(0, 520), expected: /cut off/ },
 
   // The same path twice, and kinds that replace each other: reported as they come, the last one counts elsewhere.
@@ -636,7 +639,7 @@ describe("either an error or the same members for everyone", () => {
       expect(gnuList(archive)?.map(({ path, size }) => [path, size])).toEqual(
         found.map(({ path, size }) => [path, size]),
       );
-    expect(bsdList(archive)?.map(({ path }) => path)).toEqual(expected);
+    if (!except?.bsd) expect(bsdList(archive)?.map(({ path }) => path)).toEqual(expected);
   });
 
   test("an error names the offset and the member", () => {
