@@ -1,8 +1,8 @@
 /** The builders that are compared: how each makes its base image, forgets everything, and builds a context. */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { attempt, command, run, versionOf } from "./commands.js";
 
 /**
  * @typedef {object} Builder
@@ -139,54 +139,4 @@ function buildah(argv, version, work) {
     }),
     cleanUp: remove,
   };
-}
-
-/**
- * @param {string} name
- * @param {string[]} usual
- */
-function command(name, usual) {
-  const given = process.env[`NACRE_BENCH_${name}`]?.trim();
-  return given ? given.split(/\s+/) : usual;
-}
-
-/**
- * Runs a command in `cwd` and returns how many seconds it took.
- * @param {string[]} argv
- * @param {string} cwd
- * @param {NodeJS.ProcessEnv} [env]
- */
-function run(argv, cwd, env = process.env) {
-  const start = process.hrtime.bigint();
-  const done = attempt(argv, cwd, env);
-  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-  if (done.status !== 0) {
-    throw new Error(`${argv.join(" ")} failed:\n${done.stdout ?? ""}${done.stderr ?? ""}${done.error?.message ?? ""}`);
-  }
-  return seconds;
-}
-
-/**
- * @param {string[]} argv
- * @param {string} cwd
- * @param {NodeJS.ProcessEnv} [env]
- */
-function attempt([program = "", ...args], cwd, env = process.env) {
-  return spawnSync(program, args, {
-    cwd,
-    env,
-    encoding: "utf8",
-    maxBuffer: 64 << 20,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-}
-
-/**
- * What a command prints about its version, or undefined if it does not run.
- * @param {string[]} argv
- * @param {string} cwd
- */
-function versionOf(argv, cwd) {
-  const done = attempt(argv, cwd);
-  return done.status === 0 ? done.stdout.trim() : undefined;
 }

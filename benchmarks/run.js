@@ -19,6 +19,7 @@ import { arch, cpus, release, tmpdir, totalmem, type } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { findBuilders } from "./builders.js";
+import { rest } from "./commands.js";
 import { contextNames, makeContext } from "./contexts.js";
 
 /** @typedef {import("./builders.js").Builder} Builder */
@@ -27,10 +28,6 @@ import { contextNames, makeContext } from "./contexts.js";
 
 /** Milliseconds between two measurements, at least. */
 const REST = 2000;
-/** A daemon goes on working after it has answered: until the machine has been idle to this part for a second, and no longer than … */
-const IDLE = 0.93;
-/** … this many milliseconds, the next measurement waits. */
-const PATIENCE = 20_000;
 const buildKinds = ["cold", "unchanged", "changed"];
 
 const { values: options } = parseArgs({
@@ -100,26 +97,8 @@ function measureRound(context, round) {
  * @param {Context} context
  */
 function rested(builder, context) {
-  sleep(REST - 1000);
-  const end = Date.now() + PATIENCE;
-  while (idleFor(1000) < IDLE && Date.now() < end);
+  rest(REST);
   return builder.build(context.dir, options.base);
-}
-
-/** @param {number} milliseconds */
-function sleep(milliseconds) {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
-}
-
-/** Which part of all processors' time was idle. @param {number} milliseconds to look on */
-function idleFor(milliseconds) {
-  const before = cpus().map(({ times }) => times);
-  sleep(milliseconds);
-  const after = cpus().map(({ times }) => times);
-  const sum = (/** @type {typeof before} */ all) =>
-    all.reduce((total, { user, nice, sys, idle, irq }) => total + user + nice + sys + idle + irq, 0);
-  const idle = (/** @type {typeof before} */ all) => all.reduce((total, times) => total + times.idle, 0);
-  return (idle(after) - idle(before)) / (sum(after) - sum(before));
 }
 
 /**

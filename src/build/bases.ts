@@ -149,7 +149,7 @@ export class Bases {
     if (!isNacreError(error) || (error.code !== "IMAGE_NOT_FOUND" && error.code !== "NETWORK")) return error;
     const { message, hint, place } = this.#notFound(wanted, reference);
     const why = `${message}, and it cannot be pulled: ${error.message}`;
-    const hints = wanted.hint || error.code === "IMAGE_NOT_FOUND" ? hint : `${error.hint ?? ""}. Or ${hint}`;
+    const hints = wanted.hint || !error.hint ? hint : `${error.hint.replace(/[^?]$/, "$&.")} Or ${hint}`;
     return new NacreError("BASE_NOT_FOUND", why, { hint: hints, place, facts: error.facts, cause: error });
   }
 

@@ -3,7 +3,7 @@
  * digest only tells what a tag is now, and its word for the type must agree with the document's own.
  */
 import { type Digest, digestOfHex, isDigest } from "../oci/digest.js";
-import { type Descriptor, MAX_MANIFEST_BYTES, parseDocument } from "../oci/documents.js";
+import { type Descriptor, type Document, MAX_MANIFEST_BYTES, parseDocument } from "../oci/documents.js";
 import {
   DOCKER_INDEX,
   DOCKER_MANIFEST,
@@ -145,7 +145,12 @@ function mediaTypeOf(
   what: string,
   wrong: (why: string, hint?: string) => NacreError,
 ): string {
-  const document = parseDocument(bytes, what);
+  if (told === "text/html")
+    throw wrong(
+      "it sends a web page",
+      "check the name of the registry; a page for logging in to the network may stand before it",
+    );
+  const document = parsed(bytes, what, wrong);
   const key = duplicateKey(bytes.toString("utf8"));
   if (key !== undefined)
     throw wrong(`${JSON.stringify(key.slice(0, 50))} stands twice in it`, "do not trust this image");
@@ -157,6 +162,15 @@ function mediaTypeOf(
   if (fits) return told;
   if (VAGUE.has(told)) return document.kind === "index" ? OCI_INDEX : OCI_MANIFEST;
   throw wrong(`it is sent as ${told}, which does not fit its content`, "do not trust this image");
+}
+
+function parsed(bytes: Buffer, what: string, wrong: (why: string, hint?: string) => NacreError): Document {
+  try {
+    return parseDocument(bytes, what);
+  } catch (error) {
+    if (!isNacreError(error) || error.hint !== undefined) throw error;
+    throw wrong(error.message, "the image is damaged, or this is no registry");
+  }
 }
 
 /** The Content-Type without parameters. */

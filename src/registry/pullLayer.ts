@@ -5,11 +5,11 @@
 import { createReadStream, rmSync, statSync } from "node:fs";
 import type { ImageLayer } from "../image/image.js";
 import { storeLayer } from "../image/layers.js";
-import { hexOf, shortDigest } from "../oci/digest.js";
+import { type Digest, hexOf, shortDigest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import { useSource } from "../store/sources.js";
 import type { LayerBlob, Lease, Store } from "../store/store.js";
-import { isNacreError } from "../support/errors.js";
+import { isNacreError, NacreError } from "../support/errors.js";
 import type { Emit } from "../support/events.js";
 import { interruptible } from "./interruptible.js";
 import { KnownBlob, PartialLayer } from "./partialLayer.js";
@@ -50,7 +50,11 @@ export async function pullLayer(setting: LayerSetting, layer: ImageLayer): Promi
   emit({ type: "start", id, name: shortDigest(digest), time: now() });
   try {
     lease.protect([digest, layer.diffId]);
-    const outcome = (await fromStore(setting, layer)) ? "exists" : await download(setting, layer, id);
+    const work = async (): Promise<LayerOutcome> =>
+      (await fromStore(setting, layer)) ? "exists" : download(setting, layer, id);
+    const outcome = await work().catch((error: unknown) => {
+      throw named(error, setting.client, digest);
+    });
     emit({ type: "end", id, outcome: outcome === "exists" ? "cached" : "done", time: now() });
     return outcome;
   } catch (error) {
@@ -59,6 +63,16 @@ export async function pullLayer(setting: LayerSetting, layer: ImageLayer): Promi
     emit({ type: "end", id, ...end, time: now() });
     throw error;
   }
+}
+
+/** What cannot be unpacked does not say by itself whose bytes it is about. */
+function named(error: unknown, { host, repository }: RepositoryClient, digest: Digest): unknown {
+  if (!isNacreError(error) || (error.code !== "COMPRESSION" && error.code !== "TAR_INVALID")) return error;
+  return new NacreError(error.code, `the layer ${digest} of ${host}/${repository} is damaged: ${error.message}`, {
+    hint: "it may have been changed on the way: try again; if it stays so, the image was pushed like that",
+    facts: { ...error.facts, digest },
+    cause: error,
+  });
 }
 
 /** True if nothing is left to be done for the layer: its blob, and the index of it, are in the store. */

@@ -174,11 +174,15 @@ function hintOf(
 ): string | undefined {
   const { status } = answer;
   const login = loginCommand(attempt.registry);
+  if ((status === 401 || status === 403) && attempt.doing.startsWith("log in to "))
+    return "check the user name and the password; many registries want an access token in place of the password";
   if (status === 401 || status === 403) return deniedHint(attempt, loggedIn);
   if (status === 404)
     return attempt.action === "pull" ? `check the name; private images need: ${login}` : "check the name";
   if (status === 429)
     return `try again ${whenOf(answer, wait)}${loggedIn ? "" : `; those who log in may do more: ${login}`}`;
+  if (status === 405 && attempt.action === "push")
+    return "it takes no pushes: it may be read-only, or a mirror of another registry";
   if (status === 413) return "a proxy before the registry limits the size of requests: raise that limit";
   if (PASSING.has(status)) return "try again later";
   return words.length > 0 ? undefined : "look into the registry's log";
@@ -198,11 +202,12 @@ export function loginCommand(registry: string): string {
 }
 
 function whenOf(answer: TransportAnswer, wait: number | undefined): string {
-  const seconds = wait === undefined ? rateLimitOf(answer)?.window : Math.ceil(wait / 1000);
+  const quota = rateLimitOf(answer);
+  const seconds = wait === undefined ? quota?.window : Math.ceil(wait / 1000);
   if (seconds === undefined) return "later";
   if (seconds < 120) return `in ${seconds} s`;
   const text = seconds < 7200 ? `${Math.ceil(seconds / 60)} minutes` : `${Math.ceil(seconds / 3600)} hours`;
-  return wait === undefined ? `later (the limit is one per ${text})` : `in ${text}`;
+  return wait === undefined ? `later (the limit is ${quota?.limit ?? 0} in ${text})` : `in ${text}`;
 }
 
 /** An error about something that was tried. */

@@ -9,7 +9,11 @@ import { familiarName, type Reference } from "../oci/reference.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
+import { nearest } from "../support/suggest.js";
 import type { RepositoryClient } from "./types.js";
+
+/** Tags that are looked at for one that may have been meant: what a registry gives at once. */
+const MOST_TAGS = 1000;
 
 /** A manifest or image index, read and checked. */
 export interface FetchedDocument {
@@ -29,8 +33,19 @@ export type WantedDocument = Pick<Descriptor, "digest"> & Partial<Descriptor>;
 export async function resolveDigest(client: RepositoryClient, reference: Reference): Promise<Digest> {
   if (reference.digest !== undefined) return reference.digest;
   const descriptor = await client.resolve(reference.tag ?? "latest");
-  if (descriptor === undefined) throw notFound(reference);
+  if (descriptor === undefined) throw notFound(reference, await nearTag(client, reference.tag ?? "latest"));
   return descriptor.digest;
+}
+
+/** The tag that may have been meant: looked for on the first page of what there is. Undefined also if that cannot be had. */
+async function nearTag(client: RepositoryClient, tag: string): Promise<string | undefined> {
+  const tags: string[] = [];
+  try {
+    for await (const each of client.tags()) if (tags.push(each) === MOST_TAGS) break;
+  } catch {
+    return undefined;
+  }
+  return nearest(tag, tags) ?? tags.find((each) => each.startsWith(`${tag}.`) || each.startsWith(`${tag}-`));
 }
 
 /**
@@ -100,10 +115,14 @@ function typeOf(document: Document): string {
   return document.index.mediaType ?? OCI_INDEX;
 }
 
-function notFound(reference: Reference): NacreError {
+function notFound(reference: Reference, near: string | undefined): NacreError {
   const name = familiarName(reference);
-  return new NacreError("IMAGE_NOT_FOUND", `${name} is not in the registry ${reference.host}`, {
-    hint: "check its name and tag",
-    facts: { name },
+  const { host } = reference;
+  const meant = near && familiarName({ ...reference, tag: near });
+  return new NacreError("IMAGE_NOT_FOUND", `${name} is not in the registry ${host}`, {
+    hint: meant
+      ? `did you mean ${meant}?`
+      : `check its name and tag, see: nacre tags ${familiarName({ host, path: reference.path })}`,
+    facts: { name, ...(meant ? { meant } : {}) },
   });
 }

@@ -19,6 +19,7 @@
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
+import { vi } from "vitest";
 import { requireTool } from "../setup/tools.js";
 import { errorRegistry } from "./errorRegistries.js";
 import { nacre } from "./invocation.js";
@@ -109,8 +110,11 @@ export async function runErrorCase(errorCase: ErrorCase, dir: string): Promise<s
       NACRE_OFFLINE: "1",
     };
     const asked = host === "" ? {} : { HOME: dir, NACRE_REGISTRIES_CONF: "/dev/null", NACRE_OFFLINE: "" };
+    // Builds find their registries by the variables of the process.
+    if (host !== "") for (const [name, value] of Object.entries({ ...asked, ...env })) vi.stubEnv(name, value);
     const { code, stderr } = await nacre(argv, { env: { ...base, ...asked, ...env }, stdin: Readable.from([stdin]) });
-    const text = host === "" ? stderr : stderr.replaceAll(host, "{registry}");
+    const text =
+      host === "" ? stderr : stderr.replaceAll(host, "{registry}").replaceAll(/sha256:[0-9a-f]{64}/g, "sha256:…");
     return `exit ${code}\n${steady(text.replaceAll(files, "{dir}"))}`;
   } finally {
     process.chdir(before);

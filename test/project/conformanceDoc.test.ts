@@ -1,5 +1,6 @@
 /**
- * docs/conformance.md says of each rule of the Dockerfile language which test holds it. What it names has to exist:
+ * docs/conformance.md says of each rule of the Dockerfile language which test holds it, docs/distribution.md of each behaviour
+ * with registries. What they name has to exist:
  *
  *   `conformance/NAME` `plan/NAME` `dockerfile/NAME` `lint/NAME`   a recorded case in testdata
  *   `errors/FILE › TITLE`   an error that is recorded in testdata/errors/FILE.txt
@@ -12,7 +13,7 @@ import { join } from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { root } from "./sources.js";
 
-const pages = readdirSync(join(root, "docs")).filter((name) => /^conformance.*\.md$/.test(name));
+const pages = readdirSync(join(root, "docs")).filter((name) => /^(?:conformance.*|distribution)\.md$/.test(name));
 
 interface Row {
   readonly line: number;
@@ -38,7 +39,7 @@ function rowsOf(page: string): readonly Row[] {
       const [rule, heldBy] = cells.map((cell) => cell.trim().replaceAll("\\|", "|")) as [string, string];
       return { line, heading, rule, heldBy };
     })
-    .filter(({ rule }) => rule !== "rule");
+    .filter(({ rule }) => rule !== "rule" && rule !== "behaviour");
 }
 
 const texts = new Map<string, string>();
@@ -88,7 +89,7 @@ function cases(): ReadonlySet<string> {
 }
 
 test("there is a page that says what holds each rule", () => {
-  expect(pages).toContain("conformance.md");
+  expect(pages).toEqual(expect.arrayContaining(["conformance.md", "distribution.md"]));
 });
 
 describe.each(pages)("docs/%s", (page) => {

@@ -166,7 +166,18 @@ async function publicRegistry(
 
 describe("a token server", () => {
   const near = ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[fd00::1]", "169.254.169.254", "10.0.0.1"];
-  const odd = ["2130706433", "0177.0.0.1", "0x7f.1", "127.1", "0.0.0.0", "[::]", "x.localhost", "192.168.1.1"];
+  const odd = [
+    "2130706433",
+    "0177.0.0.1",
+    "0x7f.1",
+    "127.1",
+    "0.0.0.0",
+    "[::]",
+    "x.localhost",
+    "192.168.1.1",
+    "127%E3%80%820%E3%80%820%E3%80%821",
+    "a:b@127.0.0.1",
+  ];
 
   test.each([...near, ...odd])("of a public registry is not at %s: nothing is sent", async (host) => {
     const canary = await faultyRegistry();
