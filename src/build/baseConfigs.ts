@@ -15,7 +15,7 @@ import { formatReference, parseReference } from "../oci/reference.js";
 import type { KnownBase, WantedBase } from "../plan/graph.js";
 import { Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
-import type { NamedContext } from "./contextSource.js";
+import { isFiles, type NamedContext } from "./contextSource.js";
 
 /** Most image indexes that may lie within each other. */
 const MAX_INDEX_DEPTH = 4;
@@ -71,10 +71,6 @@ export class BaseConfigs {
       { hint: wanted.hint ? `${wanted.hint} Otherwise ${load}` : load },
     );
   }
-}
-
-function isFiles({ kind }: NamedContext): boolean {
-  return kind === "directory" || kind === "git" || kind === "http";
 }
 
 async function configInLayout(path: string, name: string | undefined, platform: Platform): Promise<ImageConfig> {

@@ -12,7 +12,7 @@ import { isNacreError, NacreError } from "../support/errors.js";
 import type { Emit } from "../support/events.js";
 import { nearest } from "../support/suggest.js";
 import type { BaseLocks } from "./baseLocks.js";
-import type { NamedContext } from "./contextSource.js";
+import { isFiles, type NamedContext } from "./contextSource.js";
 import type { Session } from "./session.js";
 
 /** The bases of one build, looked up as the planner asks for them. */
@@ -110,7 +110,7 @@ export class Bases {
     if (request.offline) throw this.#notFound(wanted, shown);
     const { pullBase, registriesOf } = await import("./registryBases.js");
     const warn = (rule: string, message: string): void => this.#session.warn({ rule, message });
-    this.#registries ??= registriesOf({ signal, warn });
+    this.#registries ??= await registriesOf({ signal, warn });
     const emit: Emit = (event) =>
       this.#session.send(event.type === "start" ? { ...event, name: `pulling ${event.name}` } : event);
     const policy = request.pull ? "always" : "missing";
@@ -168,11 +168,6 @@ export class Bases {
       },
     );
   }
-}
-
-/** True for contexts that are files, not an image. */
-function isFiles({ kind }: NamedContext): boolean {
-  return kind === "directory" || kind === "git" || kind === "http";
 }
 
 /** What is there may be the manifest of another platform, of which only that one was pulled. */

@@ -7,7 +7,8 @@ import { defaultStorePath } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { BaseConfigs } from "./baseConfigs.js";
 import { parseNamedContexts } from "./contextSource.js";
-import { planRequestOf } from "./planRequest.js";
+import { unknownBase } from "./outline.js";
+import { questionOf } from "./planRequest.js";
 import type { BuildRequest } from "./request.js";
 
 /** What planning for a check came to. */
@@ -45,7 +46,7 @@ export async function planForCheck(
       for (const wanted of result.bases) {
         const known = await findBase(configs, wanted);
         if (known instanceof NacreError) missing ??= known;
-        bases.set(wanted.key, known instanceof NacreError ? standIn(wanted) : known);
+        bases.set(wanted.key, known instanceof NacreError ? unknownBase(wanted) : known);
       }
     }
   } finally {
@@ -64,7 +65,7 @@ export function planAgain(
 }
 
 function checkPlanRequest(request: BuildRequest, allStages: boolean): Omit<PlanRequest, "bases"> {
-  return { ...planRequestOf({ ...request, labels: {}, noCache: false, noCacheFilter: [] }), allStages };
+  return { ...questionOf(request), allStages };
 }
 
 function tryPlan(dockerfile: Dockerfile, request: PlanRequest, notes: Notes) {
@@ -83,11 +84,4 @@ async function findBase(configs: BaseConfigs, wanted: WantedBase): Promise<Known
     if (isNacreError(error)) return error;
     throw error;
   }
-}
-
-/** What stands for an image that nobody has seen. */
-function standIn({ platform: { os, architecture, variant } }: WantedBase): KnownBase {
-  const rootfs = { type: "layers" as const, diff_ids: [] };
-  const config = { os, architecture, ...(variant === undefined ? {} : { variant }), config: {}, rootfs };
-  return { kind: "image", config, standIn: true };
 }

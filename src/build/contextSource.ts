@@ -19,6 +19,11 @@ export type NamedContext =
   /** Another stage of the same Dockerfile. */
   | { readonly kind: "target"; readonly stage: string };
 
+/** True for contexts that are files, not an image. */
+export function isFiles({ kind }: NamedContext): boolean {
+  return kind === "directory" || kind === "git" || kind === "http";
+}
+
 /**
  * Reads the context argument (docker build: an existing directory first, then a git address, then a URL).
  * @throws NacreError CONTEXT_UNREADABLE

@@ -4,7 +4,7 @@ import { defaultStorePath } from "../store/store.js";
 import { isNacreError } from "../support/errors.js";
 import { parseNamedContexts } from "./contextSource.js";
 import { readDockerfile } from "./inputs.js";
-import { planRequestOf } from "./planRequest.js";
+import { questionOf } from "./planRequest.js";
 import type { BuildRequest } from "./request.js";
 
 /** What a build of one target looks at. */
@@ -66,7 +66,7 @@ export async function outlineDockerfile(request: BuildRequest): Promise<Outline>
 }
 
 function planRequest(request: BuildRequest, bases: ReadonlyMap<string, KnownBase>): PlanRequest {
-  return { ...planRequestOf({ ...request, labels: {}, noCache: false, noCacheFilter: [] }), bases };
+  return { ...questionOf(request), bases };
 }
 
 /** A base that is not there, or not for this platform, is no failure of an outline. */

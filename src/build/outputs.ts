@@ -88,7 +88,7 @@ async function push(session: Session, output: RegistryOutput, image: Image, env:
     import("./registryBases.js"),
   ]);
   const { store, signal } = session;
-  const registries = registriesOf({ signal, warn: (rule, message) => session.warn({ rule, message }) });
+  const registries = await registriesOf({ signal, warn: (rule, message) => session.warn({ rule, message }) });
   const emit: Emit = (event) => session.send(event);
   try {
     const pushed = await pushBuilt(output, image, names, env, { store, registries, emit, now: Date.now, signal });

@@ -29,3 +29,8 @@ export function planRequestOf(request: Planned): Omit<PlanRequest, "bases"> {
     contextTargets: contextTargets(buildContexts),
   };
 }
+
+/** The same for questions that build nothing, to which labels and the cache do not matter. */
+export function questionOf(request: Planned): Omit<PlanRequest, "bases"> {
+  return planRequestOf({ ...request, labels: {}, noCache: false, noCacheFilter: [] });
+}

@@ -7,11 +7,9 @@ import type { Digest } from "../oci/digest.js";
 import { type ImageConfig, MAX_CONFIG_BYTES, parseConfig, parseDocument } from "../oci/documents.js";
 import type { Platform } from "../oci/platform.js";
 import { familiarName, type Reference } from "../oci/reference.js";
-import { credentialStore } from "../registry/credentials.js";
-import { endpointFinder } from "../registry/endpoints.js";
+import { openConfigured } from "../registry/configured.js";
 import { chooseImage } from "../registry/platformChoice.js";
 import { type PulledImage, type PullPolicy, pullImage } from "../registry/pull.js";
-import { openRegistries } from "../registry/registries.js";
 import type { Registries, RegistryEnv } from "../registry/types.js";
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
@@ -28,9 +26,8 @@ export interface BasePulling {
 }
 
 /** The registries of a build or a question, as this machine is configured. Close them in the end. */
-export function registriesOf(more: Pick<RegistryEnv, "signal" | "warn">): Registries {
-  const env: RegistryEnv = { env: process.env, now: Date.now, ...more };
-  return openRegistries(env, endpointFinder(env), credentialStore(env));
+export function registriesOf(more: Pick<RegistryEnv, "signal" | "warn">): Promise<Registries> {
+  return openConfigured({ env: process.env, now: Date.now, ...more });
 }
 
 /**

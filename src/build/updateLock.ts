@@ -7,7 +7,7 @@ import { familiarName, formatReference, parseReference } from "../oci/reference.
 import type { KnownBase, WantedBase } from "../plan/graph.js";
 import { planBuild } from "../plan/plan.js";
 import { isNacreError } from "../support/errors.js";
-import { type NamedContext, parseNamedContexts } from "./contextSource.js";
+import { isFiles, parseNamedContexts } from "./contextSource.js";
 import { readDockerfile } from "./inputs.js";
 import { lockPathOf, readLock, writeLock } from "./lockFile.js";
 import { unknownBase } from "./outline.js";
@@ -49,7 +49,7 @@ export async function writeUpdatedLock(request: BuildRequest): Promise<UpdatedLo
 async function lookUp(request: BuildRequest): Promise<ReadonlyMap<string, Digest>> {
   const { dockerfile } = await readDockerfile(request);
   const contexts = parseNamedContexts(request.buildContexts ?? {});
-  const registries = registriesOf({ signal: request.signal, warn: () => {} });
+  const registries = await registriesOf({ signal: request.signal, warn: () => {} });
   const bases = new Map<string, KnownBase>();
   const digests = new Map<string, Digest>();
   const look = async (wanted: WantedBase): Promise<KnownBase> => {
@@ -76,8 +76,4 @@ function placedAt({ place }: WantedBase): (error: unknown) => never {
   return (error) => {
     throw isNacreError(error) ? error.at(place) : error;
   };
-}
-
-function isFiles({ kind }: NamedContext): boolean {
-  return kind === "directory" || kind === "git" || kind === "http";
 }

@@ -2,6 +2,7 @@
  * Pushing and copying as callers ask for it: what the user's configuration says of registries and credentials is found,
  * and closed again. What does the work is loaded when it is called for, so that the library loads quickly.
  */
+import { openConfigured } from "../registry/configured.js";
 import type { Registries, RegistryEnv } from "../registry/types.js";
 import type { Store } from "../store/store.js";
 import type { Emit } from "../support/events.js";
@@ -60,14 +61,9 @@ async function withRegistries<T>(
   { env: variables, limits, signal, now = Date.now, emit = () => {} }: TransferWorld,
   work: (registries: Registries, now: () => number) => Promise<T>,
 ): Promise<T> {
-  const [{ openRegistries }, { endpointFinder }, { credentialStore }] = await Promise.all([
-    import("../registry/registries.js"),
-    import("../registry/endpoints.js"),
-    import("../registry/credentials.js"),
-  ]);
   const warn = (rule: string, message: string): void => emit({ type: "warning", rule, message, time: now() });
   const env: RegistryEnv = { env: variables, signal, limits, now, warn };
-  const registries = openRegistries(env, endpointFinder(env), credentialStore(env));
+  const registries = await openConfigured(env);
   try {
     return await work(registries, now);
   } finally {

@@ -6,6 +6,7 @@ import type { Platform } from "../oci/platform.js";
 import { parseReference } from "../oci/reference.js";
 import type { Store } from "../store/store.js";
 import type { Emit } from "../support/events.js";
+import { openConfigured } from "./configured.js";
 import type { PulledImage, PullPolicy } from "./pull.js";
 import type { RegistryEnv } from "./types.js";
 
@@ -42,15 +43,10 @@ export interface PullRequest {
 export async function pullFromRegistry(store: Store, name: string, request: PullRequest): Promise<PulledImage> {
   const reference = parseReference(name);
   const { emit = () => {}, signal, now = Date.now, onResolved, policy = "always" } = request;
-  const [{ pullImage }, { openRegistries }, { endpointFinder }, { credentialStore }] = await Promise.all([
-    import("./pull.js"),
-    import("./registries.js"),
-    import("./endpoints.js"),
-    import("./credentials.js"),
-  ]);
+  const { pullImage } = await import("./pull.js");
   const warn = (rule: string, message: string): void => emit({ type: "warning", rule, message, time: now() });
   const env: RegistryEnv = { env: request.env, signal, limits: request.limits, now, warn };
-  const registries = openRegistries(env, endpointFinder(env), credentialStore(env));
+  const registries = await openConfigured(env);
   const lease = store.acquireLease();
   try {
     const { platform, allPlatforms, offline, jobs } = request;

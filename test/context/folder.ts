@@ -1,8 +1,10 @@
 /** Folders on disk for tests of contexts. */
+
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterEach } from "vitest";
+import { plainContext } from "../../src/context/context.js";
 import { type LocalContext, type LocalContextOptions, openLocalContext } from "../../src/context/local.js";
 import type { ContentReader, FileTree, TreeNode } from "../../src/layer/fileTree.js";
 import { pathOf, walkTree } from "../../src/layer/fileTree.js";
@@ -64,14 +66,7 @@ export function pathsOf(tree: FileTree): string[] {
 
 /** The same tree, without what makes its digests fast. */
 export function plain(tree: FileTree): FileTree {
-  return {
-    root: tree.root,
-    children: (node) => tree.children(node),
-    child: (node, name) => tree.child(node, name),
-    prepare: (nodes, onProgress) => tree.prepare(nodes, onProgress),
-    digest: (node) => tree.digest(node),
-    open: (node) => tree.open(node),
-  };
+  return plainContext(tree, () => {});
 }
 
 /** Everything that a reader gives. */

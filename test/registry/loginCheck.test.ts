@@ -2,9 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { credentialStore } from "../../src/registry/credentials.js";
 import { endpointFinder } from "../../src/registry/endpoints.js";
-import { loginCheck } from "../../src/registry/loginCheck.js";
-import { openRegistries } from "../../src/registry/registries.js";
-import type { RegistryEnv } from "../../src/registry/types.js";
+import { openRegistries, pingRegistry } from "../../src/registry/registries.js";
+import type { Credentials, RegistryEnv } from "../../src/registry/types.js";
 import { toolMissing } from "../setup/tools.js";
 import { basic, failureOf } from "./clientWorld.js";
 import { REGISTRY_USERS, startRegistry } from "./servers/dockerRegistry.js";
@@ -21,7 +20,8 @@ const env: RegistryEnv = {
 describe.skipIf(toolMissing("docker-registry"))("a registry on loopback", () => {
   test.each([true, false])("lets in who has the password, and no other (https: %s)", async (tls) => {
     const { host } = await startRegistry({ htpasswd: true, tls });
-    const check = loginCheck(env);
+    const check = (to: string, credentials: Credentials) =>
+      pingRegistry(to, env, endpointFinder(env), { find: async () => credentials });
     await check(host, basic("ann", REGISTRY_USERS.ann));
     expect(await failureOf(check(host, basic("ann", "wrong")))).toMatchObject({ code: "DENIED" });
     expect(await failureOf(check(host, { kind: "identity", token: "x" }))).toMatchObject({ code: "DENIED" });

@@ -52,9 +52,14 @@ export function parseBoolean(text: string, what: string): boolean {
  * @throws NacreError USAGE
  */
 export function parseJobs(text: string): number {
+  return readJobs(text, "leave it out for the usual number");
+}
+
+/** The same, with a hint of the caller's own. */
+export function readJobs(text: string, hint: string): number {
   const jobs = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (jobs > 0) return jobs;
-  throw usage(`--jobs is a number from 1 on, not ${JSON.stringify(text)}`, "leave it out for the usual number");
+  throw usage(`--jobs is a number from 1 on, not ${JSON.stringify(text)}`, hint);
 }
 
 function usage(message: string, hint: string): NacreError {

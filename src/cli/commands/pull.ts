@@ -9,6 +9,7 @@ import { openDisplay } from "../progress/display.js";
 import { paintFor } from "../style.js";
 import { printable, printableJson } from "../terminalText.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
+import { readJobs } from "./parseValues.js";
 import { endLines, hasDefaultTag, headLine, layerLines, pulledJson } from "./pullText.js";
 import { withStore } from "./storeAccess.js";
 
@@ -43,7 +44,7 @@ export function pullCommand(invocation: Invocation): Command {
     .option("--all-platforms", "all images of a multi-platform image")
     .option("--policy <when>", "ask the registry: always, missing (from the store) or never", parsePolicy, "always")
     .option("--offline", "the same as --policy never")
-    .option("--jobs <n>", "layers at a time (default: 3)", parseJobs)
+    .option("--jobs <n>", "layers at a time (default: 3)", (text) => readJobs(text, "leave it out for 3"))
     .option("-q, --quiet", "print the name only")
     .addOption(formatOption("text", "json"))
     .addHelpText("after", EXAMPLES)
@@ -128,13 +129,5 @@ function parsePolicy(text: string): string {
   if (POLICIES.includes(text)) return text;
   throw new NacreError("USAGE", `unknown policy ${JSON.stringify(text)}`, {
     hint: `--policy is ${POLICIES.join(", ")}`,
-  });
-}
-
-function parseJobs(text: string): number {
-  const jobs = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (jobs > 0) return jobs;
-  throw new NacreError("USAGE", `--jobs is a number from 1 on, not ${JSON.stringify(text)}`, {
-    hint: "leave it out for 3",
   });
 }
