@@ -2,12 +2,12 @@
  * One layer from a registry into the store, in one pass: its bytes are written and hashed as they come, decompressed,
  * hashed again and indexed. What the store has is not asked for; what an interrupted download has left is used.
  */
-import { createReadStream, rmSync, statSync } from "node:fs";
+import { createReadStream, existsSync, rmSync, statSync } from "node:fs";
 import type { ImageLayer } from "../image/image.js";
 import { storeLayer } from "../image/layers.js";
 import { type Digest, hexOf, shortDigest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
-import { useSource } from "../store/sources.js";
+import { sourcePath, useSource } from "../store/sources.js";
 import type { LayerBlob, Lease, Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import type { Emit } from "../support/events.js";
@@ -50,8 +50,10 @@ export async function pullLayer(setting: LayerSetting, layer: ImageLayer): Promi
   emit({ type: "start", id, name: shortDigest(digest), time: now() });
   try {
     lease.protect([digest, layer.diffId]);
+    // What a killed download has left is cleared away under its lock, though the layer be there.
+    const isLeft = existsSync(sourcePath(setting.store, "layer", hexOf(digest)));
     const work = async (): Promise<LayerOutcome> =>
-      (await fromStore(setting, layer)) ? "exists" : download(setting, layer, id);
+      !isLeft && (await fromStore(setting, layer)) ? "exists" : download(setting, layer, id);
     const outcome = await work().catch((error: unknown) => {
       throw named(error, setting.client, digest);
     });
