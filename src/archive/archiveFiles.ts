@@ -12,13 +12,15 @@ export interface ArchiveFiles {
   /** What errors call the archive. */
   readonly name: string;
   has(path: string): boolean;
+  /** Bytes of a file. @throws NacreError CONTENT_INVALID if there is none of that name */
+  size(path: string): number;
   /**
    * Reads a small file whole.
    * @throws NacreError CONTENT_INVALID if there is none of that name, LIMIT_EXCEEDED if it is larger than `limit` bytes
    */
   read(path: string, limit: number): Buffer;
-  /** A file's bytes in pieces. @throws NacreError CONTENT_INVALID if there is none of that name */
-  open(path: string): AsyncIterable<Buffer>;
+  /** A file's bytes in pieces, from an offset on. @throws NacreError CONTENT_INVALID if there is none of that name */
+  open(path: string, offset?: number): AsyncIterable<Buffer>;
   close(): void;
 }
 
@@ -40,6 +42,15 @@ export class DirectoryFiles implements ArchiveFiles {
     return fd !== undefined;
   }
 
+  size(path: string): number {
+    const fd = this.#open(path) ?? missing(this.name, path);
+    try {
+      return fstatSync(fd).size;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
   read(path: string, limit: number): Buffer {
     const fd = this.#open(path) ?? missing(this.name, path);
     try {
@@ -49,10 +60,10 @@ export class DirectoryFiles implements ArchiveFiles {
     }
   }
 
-  async *open(path: string): AsyncIterable<Buffer> {
+  async *open(path: string, offset = 0): AsyncIterable<Buffer> {
     const fd = this.#open(path) ?? missing(this.name, path);
     try {
-      yield* readPieces(fd, 0, fstatSync(fd).size);
+      yield* readPieces(fd, offset, Math.max(0, fstatSync(fd).size - offset));
     } finally {
       closeSync(fd);
     }
@@ -115,14 +126,18 @@ export class TarFiles implements ArchiveFiles {
     return this.#find(path) !== undefined;
   }
 
+  size(path: string): number {
+    return (this.#find(path) ?? missing(this.name, path)).size;
+  }
+
   read(path: string, limit: number): Buffer {
     const member = this.#find(path) ?? missing(this.name, path);
     return readWhole(this.#fd, member.offset, member.size, limit, `${path} of ${this.name}`);
   }
 
-  async *open(path: string): AsyncIterable<Buffer> {
+  async *open(path: string, offset = 0): AsyncIterable<Buffer> {
     const member = this.#find(path) ?? missing(this.name, path);
-    yield* readPieces(this.#fd, member.offset, member.size);
+    yield* readPieces(this.#fd, member.offset + offset, Math.max(0, member.size - offset));
   }
 
   close(): void {

@@ -208,12 +208,14 @@ class Importer {
   }
 
   async #layer(descriptor: Descriptor, diffId: Digest): Promise<void> {
+    this.#store.protect([descriptor.digest, diffId]);
     const known = this.#store.layerBlobs(diffId).some(({ digest }) => digest === descriptor.digest);
     if (known && this.#store.blobSize(descriptor.digest) === descriptor.size && this.#store.hasIndex(diffId)) return;
     await storeLayer(this.#store, this.#open(blobPath(descriptor.digest)), descriptor, descriptor.mediaType, diffId);
   }
 
   async #copy(descriptor: Descriptor): Promise<void> {
+    this.#store.protect([descriptor.digest]);
     if (this.#store.blobSize(descriptor.digest) === descriptor.size) return;
     const blob = this.#store.createBlob();
     try {

@@ -3,15 +3,17 @@
  * store and texts as typed. Out: facts; nothing is printed here. Removing a name frees no space: the blobs go when
  * garbage collection finds that nothing needs them.
  */
-import { type DiffId, type Digest, hexOf, isDigest, shortDigest } from "../oci/digest.js";
+import { type Digest, hexOf, isDigest, shortDigest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import { localPlatform, type Platform } from "../oci/platform.js";
 import { formatReference, parseReference, type Reference, shortenName } from "../oci/reference.js";
-import type { Store } from "../store/store.js";
+import { nameOf } from "../store/references.js";
+import type { Lease, Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { nearest } from "../support/suggest.js";
 import { type Image, type ImageLayer, loadImage } from "./image.js";
 import { layerIndex } from "./layers.js";
+import { pulledFrom } from "./pulledFrom.js";
 
 /** An image of the catalog: one entry of the store's index, with all its names. */
 export interface CatalogEntry {
@@ -19,19 +21,6 @@ export interface CatalogEntry {
   readonly descriptor: Descriptor;
   /** Full names, in the order in which they were given. */
   readonly names: readonly string[];
-}
-
-/** An image in a listing. */
-export interface ImageSummary extends CatalogEntry {
-  /** Digest of the config, which Docker calls the image's id; absent where the image cannot be read. */
-  readonly id?: Digest | undefined;
-  /** RFC 3339. */
-  readonly created?: string | undefined;
-  readonly platform?: Platform | undefined;
-  /** Bytes of the regular files in all its layers, as Docker counts; absent where a layer cannot be read. */
-  readonly size?: number | undefined;
-  /** Why the image cannot be read. */
-  readonly problem?: string | undefined;
 }
 
 /** What was found for a text. */
@@ -50,16 +39,13 @@ export interface Removal {
   readonly failures: readonly NacreError[];
 }
 
-/** Every image that has a name, newest first; images that cannot be read come last, with the reason. */
-export async function listImages(store: Store): Promise<ImageSummary[]> {
-  const sizes = new Map<DiffId, Promise<number>>();
-  const summaries = await Promise.all(catalogEntries(store).map((entry) => summarize(store, entry, sizes)));
-  return summaries.sort((a, b) => timeOf(b) - timeOf(a));
-}
-
 /** The images of a store by what they point at, in the order of the store's index. */
 export function catalogEntries(store: Store): CatalogEntry[] {
   const entries = new Map<Digest, { descriptor: Descriptor; names: string[] }>();
+  // Other tools may have left images without a name there.
+  for (const descriptor of store.references.entries()) {
+    if (nameOf(descriptor) === undefined) entries.set(descriptor.digest, { descriptor, names: [] });
+  }
   for (const { name, descriptor } of store.listReferences()) {
     const entry = entries.get(descriptor.digest);
     if (entry) entry.names.push(name);
@@ -74,12 +60,28 @@ export function catalogEntries(store: Store): CatalogEntry[] {
  */
 export function findImage(store: Store, text: string): FoundImage {
   const entries = catalogEntries(store);
-  const found = byName(entries, text) ?? byDigest(store, entries, text);
+  const found = byName(store, entries, text) ?? byDigest(store, entries, text);
   if (found) return found;
   throw new NacreError("IMAGE_NOT_FOUND", `no image ${JSON.stringify(text)} in the store`, {
     hint: nearHint(entries, text),
     facts: { name: text },
   });
+}
+
+/**
+ * Finds an image as {@link findImage} does and protects it in a lease. A name that is moved to another image meanwhile is
+ * followed: what it meant before may have been removed by then.
+ * @throws NacreError IMAGE_NOT_FOUND, USAGE
+ */
+export function holdImage(store: Store, lease: Lease, text: string): FoundImage {
+  for (let found = findImage(store, text); ; ) {
+    lease.protect([found.descriptor.digest]);
+    // Protected first, looked at then: what is whole now stays so, and what is not was damaged, or removed just before.
+    if (store.flawsOf(found.descriptor).length === 0) return found;
+    const now = findImage(store, text);
+    if (now.descriptor.digest === found.descriptor.digest) return now;
+    found = now;
+  }
 }
 
 /**
@@ -93,9 +95,14 @@ export async function tagImage(store: Store, source: string, targets: readonly s
     if (!reference.digest) return formatReference(reference);
     throw new NacreError("REFERENCE_INVALID", `a new name cannot have a digest: ${target}`, { hint: "write name:tag" });
   });
-  const { descriptor } = findImage(store, source);
-  await store.setReferences(names.map((name) => ({ name, descriptor })));
-  return names;
+  const lease = store.acquireLease();
+  try {
+    const { descriptor } = holdImage(store, lease, source);
+    await store.setReferences(names.map((name) => ({ name, descriptor })));
+    return names;
+  } finally {
+    lease.release();
+  }
 }
 
 /**
@@ -116,6 +123,7 @@ export async function removeImages(
       const found = findImage(store, text);
       const names = found.name === undefined ? allNames(found, text, options.force === true) : [found.name];
       const id = idOf(store, found.descriptor) ?? found.descriptor.digest;
+      if (found.names.length === 0) await removeNameless(store, found.descriptor.digest);
       for (const name of names) if (await store.removeReference(name)) untagged.push(name);
       if (names.length === found.names.length) deleted.push(id);
     } catch (error) {
@@ -168,69 +176,33 @@ export async function layerContent(
   return { files, size };
 }
 
-async function summarize(
-  store: Store,
-  entry: CatalogEntry,
-  sizes: Map<DiffId, Promise<number>>,
-): Promise<ImageSummary> {
-  try {
-    const { manifest, config, layers } = loadPreferred(store, entry.descriptor);
-    const { os, architecture, variant } = config;
-    const facts = { id: manifest.config.digest, created: config.created, platform: { os, architecture, variant } };
-    try {
-      return { ...entry, ...facts, size: await totalSize(store, layers, sizes) };
-    } catch (error) {
-      return { ...entry, ...facts, problem: reasonOf(error) };
-    }
-  } catch (error) {
-    return { ...entry, problem: reasonOf(error) };
-  }
+async function removeNameless(store: Store, digest: Digest): Promise<void> {
+  await store.references.removeWhere((entry) => entry.digest === digest && nameOf(entry) === undefined);
 }
 
-async function totalSize(
-  store: Store,
-  layers: readonly ImageLayer[],
-  sizes: Map<DiffId, Promise<number>>,
-): Promise<number> {
-  let total = 0;
-  for (const layer of layers) {
-    let size = sizes.get(layer.diffId);
-    if (!size) {
-      size = layerContent(store, layer).then((content) => content.size);
-      sizes.set(layer.diffId, size);
-    }
-    total += await size;
-  }
-  return total;
-}
-
-/** The message of an expected failure; others go on. */
-function reasonOf(error: unknown): string {
-  if (isNacreError(error)) return error.message;
-  throw error;
-}
-
-function timeOf(summary: ImageSummary): number {
-  const time = Date.parse(summary.created ?? "");
-  if (summary.id === undefined) return Number.NEGATIVE_INFINITY;
-  return Number.isNaN(time) ? 0 : time;
-}
-
-function byName(entries: readonly CatalogEntry[], text: string): FoundImage | undefined {
+function byName(store: Store, entries: readonly CatalogEntry[], text: string): FoundImage | undefined {
   const reference = referenceOf(text);
   if (!reference) return undefined;
   const { digest } = reference;
-  if (digest === undefined) return withName(entries, formatReference(reference));
-  const entry = entries.find((each) => each.descriptor.digest === digest);
-  const inRepository = entry?.names.some((name) => {
-    const other = parseReference(name);
-    return other.host === reference.host && other.path === reference.path;
+  if (digest === undefined) return withName(store, entries, formatReference(reference));
+  // The digest may be that of the image index which the name stands for in its registry.
+  const found = store.listReferences().find(({ name, descriptor }) => {
+    const other = referenceOf(name);
+    if (other?.host !== reference.host || other.path !== reference.path) return false;
+    return descriptor.digest === digest || pulledFrom(descriptor)?.digest === digest;
   });
-  return inRepository ? entry : undefined;
+  return found && entryOf(entries, found.descriptor);
 }
 
-function withName(entries: readonly CatalogEntry[], name: string): FoundImage | undefined {
-  const entry = entries.find((each) => each.names.includes(name));
+/** The entry of an image, with the annotations of the one name that was asked for. */
+function entryOf(entries: readonly CatalogEntry[], descriptor: Descriptor): CatalogEntry | undefined {
+  const entry = entries.find((each) => each.descriptor.digest === descriptor.digest);
+  return entry && { ...entry, descriptor };
+}
+
+function withName(store: Store, entries: readonly CatalogEntry[], name: string): FoundImage | undefined {
+  const descriptor = store.resolveReference(name);
+  const entry = descriptor && entryOf(entries, descriptor);
   return entry && { ...entry, name };
 }
 

@@ -50,7 +50,10 @@ export function loadImage(store: Store, descriptor: Descriptor, platform?: Platf
   for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
     const what = `manifest ${shortDigest(here.digest)}`;
     const document = parseDocument(store.readBlob(here.digest, MAX_MANIFEST_BYTES), what);
-    if (document.kind === "manifest") return imageOf(store, here, document.manifest);
+    if (document.kind === "manifest") {
+      const configBytes = store.readBlob(document.manifest.config.digest, MAX_CONFIG_BYTES);
+      return imageOf(here, document.manifest, configBytes, `config of ${shortDigest(here.digest)}`);
+    }
     here = choosePlatform(document.index, platform, here.digest);
   }
   throw new NacreError("CONTENT_INVALID", `${descriptor.digest} nests image indexes more than ${MAX_INDEX_DEPTH} deep`);
@@ -82,9 +85,12 @@ function isAttestation(entry: Descriptor): boolean {
   return entry.annotations?.["vnd.docker.reference.type"] === "attestation-manifest";
 }
 
-function imageOf(store: Store, descriptor: Descriptor, manifest: Manifest): Image {
-  const what = `config of ${shortDigest(descriptor.digest)}`;
-  const configBytes = store.readBlob(manifest.config.digest, MAX_CONFIG_BYTES);
+/**
+ * The image that a manifest and a config make, wherever they lie.
+ * @param what of whom the config is, for errors
+ * @throws NacreError CONTENT_INVALID
+ */
+export function imageOf(descriptor: Descriptor, manifest: Manifest, configBytes: Buffer, what: string): Image {
   const config = parseConfig(configBytes, what);
   return { descriptor, manifest, config, configBytes, layers: pairLayers(manifest, config, what) };
 }

@@ -165,9 +165,12 @@ function openContent(store: Store, layer: ImageLayer): { readonly content: Layer
   const content: LayerContent = {
     prepare: async () => {
       if (reader !== undefined) return;
-      if (!store.hasBlob(layer.diffId)) await decodeCompanion(store, layer);
       const { WindowReader } = await import("../layer/windowReader.js");
-      fd ??= store.openBlob(layer.diffId);
+      fd ??= store.tryOpenBlob(layer.diffId);
+      if (fd === undefined) {
+        await decodeCompanion(store, layer);
+        fd = store.openBlob(layer.diffId);
+      }
       reader ??= new WindowReader(fd);
     },
     read: (target, at, length, position) => {
@@ -202,8 +205,9 @@ async function decodeCompanion(store: Store, layer: ImageLayer): Promise<void> {
 
 async function* uncompressed(store: Store, layer: ImageLayer): AsyncGenerator<Buffer> {
   const { decompressStream } = await readers();
-  const digest = store.hasBlob(layer.diffId) ? layer.diffId : layer.descriptor.digest;
-  yield* decompressStream(createReadStream(store.blobPath(digest), { highWaterMark: 256 << 10 }));
+  // By descriptor: a companion may be removed between a look and the next.
+  const fd = store.tryOpenBlob(layer.diffId) ?? store.openBlob(layer.descriptor.digest);
+  yield* decompressStream(createReadStream("", { fd, highWaterMark: 256 << 10 }));
 }
 
 async function readers() {

@@ -4,14 +4,14 @@
  * registries none is kept.
  */
 
+import type { ImageSource } from "../image/imageSource.js";
 import type { Descriptor } from "../oci/documents.js";
+import { type ImagePlace, parseImagePlace, showImagePlace } from "../oci/imagePlace.js";
 import { isIndexType } from "../oci/mediaTypes.js";
 import { localPlatform } from "../oci/platform.js";
 import { NacreError } from "../support/errors.js";
-import { type CopyPlace, parseCopyPlace, showCopyPlace } from "./copyNames.js";
 import type { CopyPlan } from "./copyPlan.js";
 import type { CopiedBlob, CopyEnv, CopyOptions, CopyReport } from "./copyRequest.js";
-import type { CopySource } from "./copySource.js";
 
 /**
  * Copies an image.
@@ -22,9 +22,9 @@ import type { CopySource } from "./copySource.js";
  *   CREDENTIALS, OUTPUT, DISK_FULL, TOOL_MISSING, CANCELLED
  */
 export async function copyImage(from: string, to: string, options: CopyOptions, env: CopyEnv): Promise<CopyReport> {
-  const [source, target] = [parseCopyPlace(from), parseCopyPlace(to)];
+  const [source, target] = [parseImagePlace(from), parseImagePlace(to)];
   assertSense(target, options);
-  const shown = { from: showCopyPlace(source), to: showCopyPlace(target) };
+  const shown = { from: showImagePlace(source), to: showImagePlace(target) };
   if (target.kind === "store") {
     const { copyToStore } = await import("./copyToStore.js");
     const descriptor = await copyToStore(source, target.name, options, env);
@@ -45,8 +45,8 @@ export async function copyImage(from: string, to: string, options: CopyOptions, 
 
 async function bring(
   plan: CopyPlan,
-  source: CopySource,
-  target: Exclude<CopyPlace, { kind: "store" }>,
+  source: ImageSource,
+  target: Exclude<ImagePlace, { kind: "store" }>,
   env: CopyEnv,
 ): Promise<CopiedBlob[]> {
   const { copyToArchive, copyToEngine, copyToRegistry } = await import("./copyTarget.js");
@@ -71,29 +71,29 @@ function reportOf({ image, referrers, tagged }: CopyPlan): Pick<CopyReport, "des
 }
 
 /** Places that hold single images, and nothing beside them. */
-function holdsSingles(target: CopyPlace): boolean {
+function holdsSingles(target: ImagePlace): boolean {
   return target.kind === "engine" || (target.kind === "archive" && target.format === "docker-archive");
 }
 
 /** True if all of an index is copied. */
-function takesAll(target: CopyPlace, root: Descriptor, options: CopyOptions): boolean {
+function takesAll(target: ImagePlace, root: Descriptor, options: CopyOptions): boolean {
   if (options.all !== true) return false;
   if (!isIndexType(root.mediaType) || !holdsSingles(target)) return true;
   if (options.allowDigestChange) return false;
-  throw new NacreError("USAGE", `${showCopyPlace(target)} cannot hold the image index ${root.digest}`, {
+  throw new NacreError("USAGE", `${showImagePlace(target)} cannot hold the image index ${root.digest}`, {
     hint: "choose one image with --platform, take this machine's with --allow-digest-change, or copy to oci-archive:FILE",
     facts: { digest: root.digest },
   });
 }
 
-function assertSense(target: CopyPlace, { all, platform, referrers }: CopyOptions): void {
+function assertSense(target: ImagePlace, { all, platform, referrers }: CopyOptions): void {
   if (all && platform !== undefined) {
     throw new NacreError("USAGE", "all platforms and one platform cannot be copied at once", {
       hint: "leave out --all or --platform",
     });
   }
   if (referrers && (target.kind === "store" || holdsSingles(target))) {
-    throw new NacreError("USAGE", `${showCopyPlace(target)} cannot hold what refers to an image`, {
+    throw new NacreError("USAGE", `${showImagePlace(target)} cannot hold what refers to an image`, {
       hint: "leave --referrers out, or copy to a registry or to oci:DIR",
     });
   }

@@ -1,25 +1,25 @@
 /** Opening the place that a copy comes from. */
 
-import { type CopyPlace, engineText } from "./copyNames.js";
+import type { ImageSource } from "../image/imageSource.js";
+import { engineText, type ImagePlace } from "../oci/imagePlace.js";
 import type { CopyEnv } from "./copyRequest.js";
-import type { CopySource } from "./copySource.js";
 
 /**
  * Opens a source of a copy. Of engines it has an archive of its own, which goes when it is closed.
  * @throws NacreError IMAGE_NOT_FOUND, NETWORK, DENIED, CREDENTIALS, CONTENT_INVALID, USAGE, TOOL_MISSING
  */
-export async function openCopySource(place: CopyPlace, env: CopyEnv): Promise<CopySource> {
+export async function openCopySource(place: ImagePlace, env: CopyEnv): Promise<ImageSource> {
   switch (place.kind) {
     case "registry": {
-      const { openRegistrySource } = await import("./copyRegistry.js");
+      const { openRegistrySource } = await import("../registry/registrySource.js");
       return openRegistrySource(env.registries, place.reference);
     }
     case "store": {
-      const { openStoredSource } = await import("./copyStored.js");
+      const { openStoredSource } = await import("../image/storedSource.js");
       return openStoredSource(await env.openStore("read"), place.name);
     }
     case "archive": {
-      const { openArchiveSource } = await import("./copyArchive.js");
+      const { openArchiveSource } = await import("../archive/archiveSource.js");
       return openArchiveSource(place.path, place.path, { name: place.name });
     }
     case "engine":
@@ -28,16 +28,16 @@ export async function openCopySource(place: CopyPlace, env: CopyEnv): Promise<Co
 }
 
 async function openEngineSource(
-  { engine, name }: Extract<CopyPlace, { kind: "engine" }>,
+  { engine, name }: Extract<ImagePlace, { kind: "engine" }>,
   { variables, signal }: CopyEnv,
-): Promise<CopySource> {
-  const { openArchiveSource } = await import("./copyArchive.js");
+): Promise<ImageSource> {
+  const { openArchiveSource } = await import("../archive/archiveSource.js");
   const text = engineText(name);
   if (engine === "docker") {
-    const { saveFromEngine } = await import("./engine.js");
+    const { saveFromEngine } = await import("../archive/engine.js");
     return openArchiveSource(`docker-daemon:${text}`, saveFromEngine(text, "docker", { env: variables, signal }), {});
   }
-  const { saveFromStorage } = await import("./enginePodman.js");
+  const { saveFromStorage } = await import("../archive/enginePodman.js");
   const { path, cleanUp } = await saveFromStorage(text, variables, signal);
   return openArchiveSource(`containers-storage:${text}`, path, { cleanUp });
 }

@@ -3,6 +3,7 @@
  * wanted, what refers to it. Only manifests are read here; nothing is copied yet.
  */
 import { choosePlatform } from "../image/image.js";
+import type { ImageSource } from "../image/imageSource.js";
 import { type Digest, hexOf } from "../oci/digest.js";
 import { type Descriptor, type ImageIndex, type Manifest, parseDocument } from "../oci/documents.js";
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../oci/mediaTypes.js";
@@ -10,7 +11,6 @@ import type { Platform } from "../oci/platform.js";
 import { chooseImage } from "../registry/platformChoice.js";
 import type { PushDocument } from "../registry/push.js";
 import { NacreError } from "../support/errors.js";
-import type { CopySource } from "./copySource.js";
 
 /** Most image indexes that may lie within each other, and referrers of referrers. */
 const MAX_DEPTH = 4;
@@ -53,7 +53,7 @@ export interface CopyPlan {
  * @throws NacreError IMAGE_NOT_FOUND (no image for the platform, a manifest that is not there), CONTENT_INVALID,
  *   LIMIT_EXCEEDED, what the source throws
  */
-export async function planCopy(source: CopySource, wish: CopyWish): Promise<CopyPlan> {
+export async function planCopy(source: ImageSource, wish: CopyWish): Promise<CopyPlan> {
   const reader = new PlanReader(source);
   const root = wish.all ? source.root : await reader.choose(source.root, wish.platform);
   const image = await reader.tree(root);
@@ -71,11 +71,11 @@ export async function planCopy(source: CopySource, wish: CopyWish): Promise<Copy
 
 class PlanReader {
   readonly blobs = new Map<Digest, Descriptor>();
-  readonly #source: CopySource;
+  readonly #source: ImageSource;
   readonly #listed = new Set<Digest>();
   #documents = 0;
 
-  constructor(source: CopySource) {
+  constructor(source: ImageSource) {
     this.#source = source;
   }
 
@@ -201,7 +201,7 @@ function assertDepth(depth: number): void {
   });
 }
 
-function foreign({ digest, urls }: Descriptor, { shown }: CopySource): NacreError {
+function foreign({ digest, urls }: Descriptor, { shown }: ImageSource): NacreError {
   const where = urls?.[0] === undefined ? "" : `, kept at ${urls[0].slice(0, 200)}`;
   return new NacreError(
     "CONTENT_INVALID",

@@ -1,11 +1,12 @@
 /** What a copy is asked for and what it answers. */
+
+import type { EngineVariables } from "../archive/engineAddress.js";
 import type { Digest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import type { Platform } from "../oci/platform.js";
 import type { BlobOutcome } from "../registry/pushBlobs.js";
 import type { Registries } from "../registry/types.js";
 import type { Store } from "../store/store.js";
-import type { EngineVariables } from "./engineAddress.js";
 import type { TransferEnv } from "./transferEvents.js";
 
 /** What copies need beside their places. Events are those of each blob, with ids `copy:DIGEST`. */

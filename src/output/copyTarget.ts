@@ -4,21 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ArchiveBlob } from "../archive/archiveBlob.js";
 import type { Destination } from "../archive/destination.js";
+import { loadIntoEngine } from "../archive/engine.js";
 import type { ListedImage } from "../archive/layoutDocuments.js";
 import { blobOf } from "../archive/stored.js";
 import { writeArchive } from "../archive/write.js";
+import type { ImageSource } from "../image/imageSource.js";
 import { shortDigest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
+import type { ImagePlace } from "../oci/imagePlace.js";
 import { formatReference, parseReference, type Reference } from "../oci/reference.js";
 import { assertImage } from "../registry/imageManifest.js";
 import { putDocuments } from "../registry/push.js";
 import { BlobPusher, UPLOADS } from "../registry/pushBlobs.js";
 import { NacreError } from "../support/errors.js";
-import type { CopyPlace } from "./copyNames.js";
 import type { CopyPlan } from "./copyPlan.js";
 import type { CopyTargetEnv } from "./copyRequest.js";
-import type { CopySource } from "./copySource.js";
-import { loadIntoEngine } from "./engine.js";
 import { archiveStream } from "./engineLoad.js";
 import { withTransferEvents } from "./transferEvents.js";
 
@@ -31,7 +31,7 @@ const STEP_TAG = "image";
  */
 export async function copyToRegistry(
   plan: CopyPlan,
-  source: CopySource,
+  source: ImageSource,
   { host, path, tag, digest }: Reference,
   env: CopyTargetEnv,
 ): Promise<void> {
@@ -57,7 +57,7 @@ export async function copyToRegistry(
   }
 }
 
-async function pushOne(pusher: BlobPusher, source: CopySource, blob: Descriptor, env: CopyTargetEnv): Promise<void> {
+async function pushOne(pusher: BlobPusher, source: ImageSource, blob: Descriptor, env: CopyTargetEnv): Promise<void> {
   const { digest, size } = blob;
   await withTransferEvents(
     env,
@@ -76,8 +76,8 @@ async function pushOne(pusher: BlobPusher, source: CopySource, blob: Descriptor,
  */
 export async function copyToArchive(
   plan: CopyPlan,
-  source: CopySource,
-  place: Extract<CopyPlace, { kind: "archive" }>,
+  source: ImageSource,
+  place: Extract<ImagePlace, { kind: "archive" }>,
   env: CopyTargetEnv,
 ): Promise<void> {
   const format = place.format === "docker-archive" ? "docker" : "oci";
@@ -92,8 +92,8 @@ export async function copyToArchive(
  */
 export async function copyToEngine(
   plan: CopyPlan,
-  source: CopySource,
-  { engine, name }: Extract<CopyPlace, { kind: "engine" }>,
+  source: ImageSource,
+  { engine, name }: Extract<ImagePlace, { kind: "engine" }>,
   env: CopyTargetEnv,
 ): Promise<void> {
   if (typeof name === "string" || name.digest !== undefined) {
@@ -110,7 +110,7 @@ export async function copyToEngine(
     await loadIntoEngine(archive, "docker", { env: variables, signal });
     return;
   }
-  const { loadIntoStorage } = await import("./enginePodman.js");
+  const { loadIntoStorage } = await import("../archive/enginePodman.js");
   const path = await mkdtemp(join(tmpdir(), "nacre-copy-"));
   try {
     const destination = { kind: "path", path } as const;
@@ -129,7 +129,7 @@ interface ArchiveForm {
   readonly tags?: readonly string[] | undefined;
 }
 
-async function write(plan: CopyPlan, source: CopySource, form: ArchiveForm, env: CopyTargetEnv): Promise<void> {
+async function write(plan: CopyPlan, source: ImageSource, form: ArchiveForm, env: CopyTargetEnv): Promise<void> {
   const { destination, format, tar, names = [], tags } = form;
   const { root, manifest } = plan.image;
   if (format === "docker" && manifest !== undefined) assertImage(manifest, source.shown);
@@ -147,7 +147,7 @@ async function write(plan: CopyPlan, source: CopySource, form: ArchiveForm, env:
   await writeArchive(destination, { images, blobs: [...blobs, ...small] }, { format, tar, jobs, signal });
 }
 
-function archiveBlob(source: CopySource, blob: Descriptor, env: CopyTargetEnv): ArchiveBlob {
+function archiveBlob(source: ImageSource, blob: Descriptor, env: CopyTargetEnv): ArchiveBlob {
   const { digest, size } = blob;
   return { digest, size, open: () => reported(source.blob(blob).open(0), blob, env) };
 }

@@ -1,12 +1,12 @@
 /** Copies into the store: what comes is unpacked and indexed on its way in, as pulling and loading do it. */
 import type { ArchiveInput } from "../archive/loadImages.js";
 import type { Descriptor } from "../oci/documents.js";
+import { engineText, type ImagePlace } from "../oci/imagePlace.js";
 import { localPlatform } from "../oci/platform.js";
 import { familiarName, formatReference, parseReference, type Reference } from "../oci/reference.js";
 import type { Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import { silent } from "../support/events.js";
-import { type CopyPlace, engineText } from "./copyNames.js";
 import type { CopyEnv, CopyOptions } from "./copyRequest.js";
 
 /**
@@ -15,7 +15,7 @@ import type { CopyEnv, CopyOptions } from "./copyRequest.js";
  * @throws NacreError as pulling and loading do
  */
 export async function copyToStore(
-  from: CopyPlace,
+  from: ImagePlace,
   name: string,
   options: CopyOptions,
   env: CopyEnv,
@@ -78,7 +78,7 @@ async function fromStore(store: Store, source: string, name: string, options: Co
 
 async function fromEngine(
   store: Store,
-  { engine, name: of }: Extract<CopyPlace, { kind: "engine" }>,
+  { engine, name: of }: Extract<ImagePlace, { kind: "engine" }>,
   name: string,
   options: CopyOptions,
   env: CopyEnv,
@@ -86,7 +86,7 @@ async function fromEngine(
   const text = engineText(of);
   const { variables, signal } = env;
   if (engine === "docker") {
-    const { saveFromEngine } = await import("./engine.js");
+    const { saveFromEngine } = await import("../archive/engine.js");
     return fromArchive(
       store,
       saveFromEngine(text, "docker", { env: variables, signal }),
@@ -96,7 +96,7 @@ async function fromEngine(
       env,
     );
   }
-  const { saveFromStorage } = await import("./enginePodman.js");
+  const { saveFromStorage } = await import("../archive/enginePodman.js");
   const { path, cleanUp } = await saveFromStorage(text, variables, signal);
   try {
     return await fromArchive(store, path, undefined, name, options, env);

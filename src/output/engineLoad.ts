@@ -1,8 +1,8 @@
 /** Images made here, on their way into a local engine: the archive is written while the engine reads it. */
 import { PassThrough } from "node:stream";
 import type { Destination } from "../archive/destination.js";
+import { type Engine, type EngineEnv, loadIntoEngine } from "../archive/engine.js";
 import type { Image } from "../image/image.js";
-import { type Engine, type EngineEnv, loadIntoEngine } from "./engine.js";
 import { writeImageOutput } from "./imageOutput.js";
 import type { ImageForm } from "./preparedImage.js";
 import type { ExportedDigests, OutputEnv } from "./request.js";

@@ -5,19 +5,22 @@
  * of the same layer only reads them.
  */
 
+import { closeSync } from "node:fs";
 import type { ArchiveBlob } from "../archive/archiveBlob.js";
 import { storedBlob } from "../archive/stored.js";
 import type { ImageLayer } from "../image/image.js";
 import type { OpenLayers } from "../image/layers.js";
 import { blockCuts } from "../layer/blockCuts.js";
 import { CODEC_LEVELS, type Codec, codecVersion } from "../layer/codecs.js";
-import { type CompressOptions, compressedPieces, compressLayer } from "../layer/compressBlocks.js";
+import { type CompressedParts, type CompressOptions, compressLayer, readCompressed } from "../layer/compressBlocks.js";
 import type { LayerContent, StackedLayer } from "../layer/layerTree.js";
+import { hashTar, THREAD_FROM_BYTES } from "../layer/tarDigests.js";
 import { type Digest, isDigest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import { asOciLayer, compressionOf, layerType } from "../oci/mediaTypes.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
+import { EarlyLayer } from "./earlyLayer.js";
 import type { OutputCompression, OutputEnv } from "./request.js";
 
 /** A layer ready to be written. */
@@ -26,10 +29,12 @@ export interface ExportedLayer {
   readonly blob: ArchiveBlob;
   /** Set if it was compressed here. */
   readonly codec?: Codec | undefined;
+  /** Its bytes from an offset on, verified block by block. Set if it was compressed here. */
+  readonly openAt?: ((offset: number) => AsyncIterable<Uint8Array>) | undefined;
 }
 
 /** Raised when cuts or the note change their meaning. */
-const NOTE_VERSION = 1;
+const NOTE_VERSION = 2;
 
 /**
  * The layer in the wanted compression. One that has come compressed stays as it is, unless `force` is set and it has
@@ -92,14 +97,30 @@ async function compress(
   const noteKey = sha256Hex(`compressed layer ${NOTE_VERSION} ${codecVersion(codec)} ${level} ${layer.diffId}`);
   let note = readNote(store.readBlock(noteKey), options.cuts.length);
   if (note === undefined) {
-    note = await compressLayer({ ...options, diffId: layer.diffId, onProgress: progressOf(env, codec) });
+    note = await compressOnce({ ...options, diffId: layer.diffId, onProgress: progressOf(env, codec) }, env);
     store.writeBlock(noteKey, encodeNote(note));
   }
-  const { digest, size, keys } = note;
-  const open = async function* (): AsyncIterable<Uint8Array> {
-    for await (const { bytes } of compressedPieces({ ...options, keys })) yield bytes;
-  };
-  return { descriptor: { mediaType: layerType(codec), digest, size }, blob: { digest, size, open }, codec };
+  const { digest, size } = note;
+  const openAt = (offset: number): AsyncIterable<Uint8Array> => readCompressed(options, note, offset);
+  const blob = { digest, size, open: () => openAt(0) };
+  return { descriptor: { mediaType: layerType(codec), digest, size }, blob, codec, openAt };
+}
+
+/** Compresses a layer; hands its bytes over on the way if most of them were there already. */
+async function compressOnce(options: CompressOptions & { readonly diffId: Digest }, env: OutputEnv): Promise<Note> {
+  const { size, cuts } = options;
+  const fd = size < THREAD_FROM_BYTES ? undefined : env.store.tryOpenBlob(options.diffId);
+  const digests = fd === undefined ? undefined : hashTar(fd, size, cuts);
+  const early = env.early && new EarlyLayer(env.early);
+  try {
+    const made = await compressLayer({ ...options, digests, onPiece: early?.take });
+    await early?.end(made);
+    return made;
+  } finally {
+    early?.abort();
+    await digests?.close();
+    if (fd !== undefined) closeSync(fd);
+  }
 }
 
 function progressOf(env: OutputEnv, codec: Codec): (done: number) => void {
@@ -124,20 +145,20 @@ function readExactly(content: LayerContent, offset: number, length: number, diff
   return bytes;
 }
 
-/** Digest and size of a compressed layer, and the blocks that it is made of. */
-interface Note {
+/** Digest and size of a compressed layer, and what it is put together from. */
+interface Note extends CompressedParts {
   readonly digest: Digest;
   readonly size: number;
-  readonly keys: readonly string[];
 }
 
-function encodeNote({ digest, size, keys }: Note): Buffer {
-  return Buffer.from(JSON.stringify({ digest, size, keys }));
+function encodeNote({ digest, size, keys, lengths, end }: Note): Buffer {
+  return Buffer.from(JSON.stringify({ digest, size, keys, lengths, end: end.toString("hex") }));
 }
 
 /** The note, or undefined if there is none or it was made for other cuts. The store has verified its bytes. */
 function readNote(bytes: Buffer | undefined, cuts: number): Note | undefined {
   if (bytes === undefined) return undefined;
-  const note = JSON.parse(bytes.toString()) as Note;
-  return isDigest(note.digest) && note.keys.length === Math.max(cuts, 1) ? note : undefined;
+  const { end, ...note } = JSON.parse(bytes.toString()) as Omit<Note, "end"> & { readonly end: string };
+  if (!isDigest(note.digest) || note.keys.length !== Math.max(cuts, 1)) return undefined;
+  return { ...note, end: Buffer.from(end, "hex") };
 }

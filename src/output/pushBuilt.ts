@@ -33,8 +33,8 @@ export async function pushBuilt(
   const opened = new OpenLayers(env.store);
   try {
     let prepared: PreparedImage | undefined;
-    const pushed = await pushToAll(names, push, async (add) => {
-      prepared = await prepareImage(form, image, opened, env, (exported, layer) =>
+    const pushed = await pushToAll(names, push, async (add, early) => {
+      prepared = await prepareImage(form, image, opened, { ...env, early }, (exported, layer) =>
         add({ blob: layerPushBlob(exported), id: layer.diffId }),
       );
       return addDocuments(prepared, add);

@@ -4,7 +4,7 @@
  * digest; layers that were built here are compressed on the way, from cached blocks.
  */
 
-import { findImage } from "../image/catalog.js";
+import { holdImage } from "../image/catalog.js";
 import { type Image, loadImage } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";
 import type { Digest } from "../oci/digest.js";
@@ -19,6 +19,7 @@ import {
 import { encodeIndex } from "../oci/encode.js";
 import { compressionOf, isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../oci/mediaTypes.js";
 import type { Platform } from "../oci/platform.js";
+import type { EarlyBlob } from "../registry/earlyBlob.js";
 import { isImage } from "../registry/imageManifest.js";
 import { chooseImage } from "../registry/platformChoice.js";
 import type { PushDocument } from "../registry/push.js";
@@ -50,7 +51,7 @@ const ATTESTED = "vnd.docker.reference.digest";
 
 /**
  * Pushes an image.
- * @param image what points at it, or a text as {@link findImage} takes it
+ * @param image what points at it, or a text as {@link holdImage} takes it
  * @param references full or short names, with tags or not
  * @throws NacreError IMAGE_NOT_FOUND, REFERENCE_INVALID, USAGE, CONTENT_INVALID, NETWORK, DENIED, CREDENTIALS, CANCELLED
  */
@@ -61,10 +62,10 @@ export async function pushImage(
   references: readonly string[],
   options: PushOptions,
 ): Promise<PushedImage[]> {
-  const descriptor = typeof image === "string" ? findImage(store, image).descriptor : image;
   const lease = store.acquireLease();
   const opened = new OpenLayers(store);
   try {
+    const descriptor = typeof image === "string" ? holdImage(store, lease, image).descriptor : image;
     lease.protect([descriptor.digest]);
     const flaw = store.flawsOf(descriptor)[0];
     if (flaw) {
@@ -74,8 +75,8 @@ export async function pushImage(
       });
     }
     const chosen = choose(store, descriptor, options.platform, typeof image === "string" ? image : descriptor.digest);
-    return await pushToAll(references, { ...options, store, registries }, async (add) => {
-      const exporter = new StoredExport(store, opened, options, add);
+    return await pushToAll(references, { ...options, store, registries }, async (add, early) => {
+      const exporter = new StoredExport(store, opened, options, add, early);
       await exporter.document(chosen, 0);
       return exporter.documents;
     });
@@ -102,13 +103,21 @@ class StoredExport {
   readonly #opened: OpenLayers;
   readonly #options: PushOptions;
   readonly #add: (item: PushItem) => void;
+  readonly #early: () => EarlyBlob;
   readonly #documents = new Map<Digest, PushDocument>();
 
-  constructor(store: Store, opened: OpenLayers, options: PushOptions, add: (item: PushItem) => void) {
+  constructor(
+    store: Store,
+    opened: OpenLayers,
+    options: PushOptions,
+    add: (item: PushItem) => void,
+    early: () => EarlyBlob,
+  ) {
     this.#store = store;
     this.#opened = opened;
     this.#options = options;
     this.#add = add;
+    this.#early = early;
   }
 
   /** So far; children first. */
@@ -170,6 +179,7 @@ class StoredExport {
       created: "",
       newLayers: new Set<Digest>(),
       jobs,
+      early: this.#early,
       signal,
       onProgress: onCompress,
     };

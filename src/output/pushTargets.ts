@@ -6,6 +6,7 @@ import type { Digest } from "../oci/digest.js";
 import { shortDigest } from "../oci/digest.js";
 import { familiarName, formatReference, parseReference, type Reference } from "../oci/reference.js";
 import { blobOrigins, noteBlobOrigin } from "../registry/blobOrigins.js";
+import type { EarlyBlob } from "../registry/earlyBlob.js";
 import { type PushDocument, putDocuments } from "../registry/push.js";
 import { type BlobOutcome, BlobPusher, type PushBlob } from "../registry/pushBlobs.js";
 import type { Registries } from "../registry/types.js";
@@ -61,24 +62,24 @@ interface Target {
 
 /**
  * Pushes an image to all its names.
- * @param make makes what is to be pushed, and hands over each blob as soon as it is known
+ * @param make makes what is to be pushed, and hands over each blob as soon as it is known, or even before that
  * @throws NacreError REFERENCE_INVALID for a name with a digest; what `make` and the clients throw
  */
 export async function pushToAll(
   names: readonly string[],
   env: PushEnv,
-  make: (add: (item: PushItem) => void) => Promise<PushDocuments>,
+  make: (add: (item: PushItem) => void, early: () => EarlyBlob) => Promise<PushDocuments>,
 ): Promise<PushedImage[]> {
   const [first, ...others] = targetsOf(names);
   if (first === undefined)
     throw new NacreError("USAGE", "an image without a name cannot be pushed", { hint: "give it one: -t NAME" });
   const items: PushItem[] = [];
   let documents: PushDocuments = [];
-  const pushed = await pushToOne(first, env, async (add) => {
+  const pushed = await pushToOne(first, env, async (add, early) => {
     documents = await make((item) => {
       items.push(item);
       add(item);
-    });
+    }, early);
     return documents;
   });
   for (const target of others) {
@@ -113,7 +114,7 @@ function targetsOf(names: readonly string[]): Target[] {
 async function pushToOne(
   { host, path, names }: Target,
   env: PushEnv,
-  make: (add: (item: PushItem) => void) => Promise<PushDocuments>,
+  make: (add: (item: PushItem) => void, early: () => EarlyBlob) => Promise<PushDocuments>,
 ): Promise<PushedImage[]> {
   const { store } = env;
   const pusher = new BlobPusher(env.registries.open(host, path, "push"), {
@@ -124,11 +125,14 @@ async function pushToOne(
   });
   const layers = new Map<Digest, Promise<PushedLayer>>();
   try {
-    const documents = await make((item) => {
-      if (item.id === undefined) void pusher.push(item.blob).catch(() => {});
-      else if (!layers.has(item.blob.digest))
-        layers.set(item.blob.digest, pushLayer(pusher, item.blob, item.id, { host, path }, env));
-    });
+    const documents = await make(
+      (item) => {
+        if (item.id === undefined) void pusher.push(item.blob).catch(() => {});
+        else if (!layers.has(item.blob.digest))
+          layers.set(item.blob.digest, pushLayer(pusher, item.blob, item.id, { host, path }, env));
+      },
+      () => pusher.early(),
+    );
     const tags = names.flatMap(({ tag }) => (tag === undefined ? [] : [tag]));
     await putDocuments(pusher, documents, tags);
     const { digest, bytes } = documents.at(-1)!;

@@ -3,12 +3,13 @@ import type { Destination } from "../archive/destination.js";
 import type { DiffId, Digest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import type { Compression } from "../oci/mediaTypes.js";
+import type { EarlyBlob } from "../registry/earlyBlob.js";
 import type { Store } from "../store/store.js";
 
 /** How layers are compressed. */
 export interface OutputCompression {
   readonly type: Compression;
-  /** gzip 0–9 (default 6), zstd 1–22 (default 3). */
+  /** gzip 0–9 (default 4), zstd 1–22 (default 3). */
   readonly level?: number | undefined;
   /** Recompress layers that have come compressed, too. */
   readonly force: boolean;
@@ -53,6 +54,8 @@ export interface OutputEnv {
   readonly newLayers: ReadonlySet<DiffId>;
   /** Layers are compressed in this many threads. */
   readonly jobs: number;
+  /** Where a layer can go while it is being compressed. */
+  readonly early?: (() => EarlyBlob) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with bytes done since the last call. `what`: a sentence for people, the same while the same work goes on. */
   readonly onProgress?: ((what: string, bytes: number) => void) | undefined;
@@ -63,6 +66,8 @@ export interface OutputEnv {
 export interface OutputResult {
   /** The exported manifest, for image outputs. */
   readonly image?: ExportedDigests | undefined;
+  /** Names that the store is to have for the image by the exported digest, too: full ones, without tags. */
+  readonly canonical?: readonly string[] | undefined;
 }
 
 /** What identifies an exported image. */

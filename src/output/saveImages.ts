@@ -9,14 +9,14 @@ import { keepFailure } from "../archive/callerStreams.js";
 import type { Destination } from "../archive/destination.js";
 import type { ListedImage } from "../archive/layoutDocuments.js";
 import type { ArchiveContent } from "../archive/write.js";
-import { findImage, loadPreferred } from "../image/catalog.js";
+import { holdImage, loadPreferred } from "../image/catalog.js";
 import type { Image } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";
 import { type Digest, digestOfHex } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import { encodeManifest } from "../oci/encode.js";
 import { OCI_CONFIG, OCI_MANIFEST } from "../oci/mediaTypes.js";
-import type { Store } from "../store/store.js";
+import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import type { OutputCompression } from "./request.js";
@@ -49,11 +49,10 @@ interface Wanted {
 }
 
 /**
- * Saves images, found as by findImage. Those asked for by name have that name in the archive.
+ * Saves images, found as by holdImage. Those asked for by name have that name in the archive.
  * @throws NacreError IMAGE_NOT_FOUND, OUTPUT, DISK_FULL, CONTENT_INVALID, USAGE, CANCELLED
  */
 export async function saveImages(store: Store, texts: readonly string[], options: SaveOptions): Promise<SavedImage[]> {
-  const wanted = gather(store, texts);
   if (options.destination.kind === "stream") keepFailure(options.destination.stream);
   const [{ storedContent }, { writeArchive }] = await Promise.all([
     import("../archive/stored.js"),
@@ -62,7 +61,7 @@ export async function saveImages(store: Store, texts: readonly string[], options
   const lease = store.acquireLease();
   const opened = new OpenLayers(store);
   try {
-    lease.protect(wanted.map(({ descriptor }) => descriptor.digest));
+    const wanted = gather(store, lease, texts);
     const content = options.compression
       ? await recompress(store, wanted, options.compression, opened, options)
       : storedContent(store, wanted);
@@ -75,10 +74,10 @@ export async function saveImages(store: Store, texts: readonly string[], options
 }
 
 /** Each image once, with all the names it was asked for by. */
-function gather(store: Store, texts: readonly string[]): Wanted[] {
+function gather(store: Store, lease: Lease, texts: readonly string[]): Wanted[] {
   const images = new Map<Digest, { descriptor: Descriptor; names: string[] }>();
   for (const text of texts) {
-    const { descriptor, name } = findImage(store, text);
+    const { descriptor, name } = holdImage(store, lease, text);
     const image = images.get(descriptor.digest) ?? { descriptor, names: [] };
     if (name !== undefined && !image.names.includes(name)) image.names.push(name);
     images.set(descriptor.digest, image);

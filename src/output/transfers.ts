@@ -23,7 +23,10 @@ interface TransferWorld {
 }
 
 /** How an image is pushed. */
-export interface PushRequest extends TransferWorld, Omit<PushOptions, "now"> {}
+export interface PushRequest extends TransferWorld, Omit<PushOptions, "now"> {
+  /** No tag is set: names are repositories. A name with a digest is pushed so in any case, and the digest has to be right. */
+  readonly byDigest?: boolean | undefined;
+}
 
 /** How an image is copied. */
 export interface CopyRequest extends TransferWorld, CopyOptions, Pick<CopyEnv, "openStore" | "jobs" | "onBlob"> {}
@@ -32,8 +35,8 @@ export interface CopyRequest extends TransferWorld, CopyOptions, Pick<CopyEnv, "
  * Pushes an image of the store.
  * @param image name, digest or id
  * @param names what it is to be called in registries
- * @returns one for each name
- * @throws NacreError as pushImage
+ * @returns one for each name, those without a tag first
+ * @throws NacreError as pushImage and pushUntagged
  */
 export async function pushToRegistries(
   store: Store,
@@ -41,8 +44,19 @@ export async function pushToRegistries(
   names: readonly string[],
   request: PushRequest,
 ): Promise<PushedImage[]> {
-  const { pushImage } = await import("./pushImage.js");
-  return withRegistries(request, (registries, now) => pushImage(store, registries, image, names, { ...request, now }));
+  const [{ pushImage }, { pushUntagged, untaggedNames }] = await Promise.all([
+    import("./pushImage.js"),
+    import("./untagged.js"),
+  ]);
+  const isUntagged = (name: string): boolean => request.byDigest === true || name.includes("@");
+  const untagged = untaggedNames(names.filter(isUntagged));
+  const tagged = names.filter((name) => !isUntagged(name));
+  return withRegistries(request, async (all, now) => {
+    const push = (to: readonly string[], registries: Registries): Promise<PushedImage[]> =>
+      pushImage(store, registries, image, to, { ...request, now });
+    const byDigest = untagged.repositories.length > 0 ? await pushUntagged(untagged, all, push) : [];
+    return tagged.length > 0 || names.length === 0 ? [...byDigest, ...(await push(tagged, all))] : byDigest;
+  });
 }
 
 /**

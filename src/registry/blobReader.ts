@@ -74,14 +74,16 @@ export async function blobSize(exchange: Exchange, digest: Digest): Promise<numb
 /**
  * A blob's bytes from an offset on; from 0 on they are verified, and what is wrong throws before they end.
  * @param sources in the order in which they are asked
+ * @param length bytes that are wanted, where not all to the end are: then none are verified
  * @throws NacreError CONTENT_INVALID, NETWORK, DENIED, CANCELLED
  */
 export function readBlob(
   sources: readonly BlobSource[],
   descriptor: Descriptor,
   offset: number,
+  length?: number,
 ): AsyncGenerator<Buffer> {
-  return new BlobReader(sources, descriptor, offset).run();
+  return new BlobReader(sources, descriptor, offset, length).run();
 }
 
 class BlobReader {
@@ -91,23 +93,25 @@ class BlobReader {
   /** Those from which bytes were taken. */
   readonly #used = new Set<BlobSource>();
   readonly #problems: string[] = [];
+  /** Where the bytes that are wanted end. */
+  readonly #end: number;
   #position: number;
   #last: NacreError | undefined;
 
-  constructor(sources: readonly BlobSource[], descriptor: Descriptor, offset: number) {
+  constructor(sources: readonly BlobSource[], descriptor: Descriptor, offset: number, length: number | undefined) {
     this.#sources = sources;
     this.#descriptor = descriptor;
     this.#position = offset;
-    this.#hasher = offset === 0 ? createHasher() : undefined;
+    this.#end = length === undefined ? descriptor.size : Math.min(descriptor.size, offset + length);
+    this.#hasher = offset === 0 && length === undefined ? createHasher() : undefined;
   }
 
   async *run(): AsyncGenerator<Buffer> {
-    const { size } = this.#descriptor;
-    for (const source of this.#position < size ? this.#sources : []) {
+    for (const source of this.#position < this.#end ? this.#sources : []) {
       yield* this.#from(source);
-      if (this.#position === size) break;
+      if (this.#position === this.#end) break;
     }
-    if (this.#position < size) throw this.#nowhere();
+    if (this.#position < this.#end) throw this.#nowhere();
     this.#assertDigest();
   }
 
@@ -115,10 +119,10 @@ class BlobReader {
   async *#from(source: BlobSource): AsyncGenerator<Buffer> {
     const count = new RetryCount(source.rules);
     let isRanged = true;
-    while (this.#position < this.#descriptor.size) {
+    while (this.#position < this.#end) {
       const start = this.#position;
       try {
-        const answer = await source.open(isRanged ? rangeFrom(start) : {});
+        const answer = await source.open(isRanged ? this.#range() : {});
         if (answer === undefined) return void this.#problems.push(`${source.name} does not have it`);
         if (answer.status === 416 && isRanged) {
           isRanged = false;
@@ -147,16 +151,19 @@ class BlobReader {
         skipped -= chunk.length - rest.length;
         if (rest.length > size - this.#position)
           throw failed("CONTENT_INVALID", attempt, `it has more than ${size} bytes`);
-        if (rest.length === 0) continue;
-        this.#hasher?.update(rest);
-        this.#position += rest.length;
+        const wanted = rest.subarray(0, this.#end - this.#position);
+        if (wanted.length === 0) continue;
+        this.#hasher?.update(wanted);
+        this.#position += wanted.length;
         this.#used.add(source);
-        yield rest;
+        yield wanted;
+        // A source that does not know ranges sends all of it.
+        if (this.#position === this.#end && this.#end < size) return;
       }
     } catch (error) {
       throw networkFailure(error, attempt, source.rules.signal);
     }
-    if (this.#position === size) return;
+    if (this.#position === this.#end) return;
     throw new PassingFailure(failed("CONTENT_INVALID", attempt, `it ends after ${this.#position} of ${size} bytes`));
   }
 
@@ -182,6 +189,11 @@ class BlobReader {
     const length = answer.header("content-length");
     if (length !== undefined && Number(length) !== size) throw await wrong(`it has ${length} bytes, not ${size}`);
     return this.#position;
+  }
+
+  #range(): Record<string, string> {
+    if (this.#end < this.#descriptor.size) return { range: `bytes=${this.#position}-${this.#end - 1}` };
+    return this.#position === 0 ? {} : { range: `bytes=${this.#position}-` };
   }
 
   #assertDigest(): void {
@@ -223,6 +235,3 @@ async function giveUp(count: RetryCount, error: unknown, source: BlobSource): Pr
   }
 }
 
-function rangeFrom(position: number): Record<string, string> {
-  return position === 0 ? {} : { range: `bytes=${position}-` };
-}

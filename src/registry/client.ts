@@ -12,7 +12,7 @@ import { putManifest } from "./manifestWriter.js";
 import { PAGE_SIZE, pages, textsOf } from "./pages.js";
 import { listReferrers, putReferrer } from "./referrers.js";
 import type { Exchange, Shared } from "./transportExchange.js";
-import type { ContentSource, FetchedManifest, RateLimit, RepositoryClient, TransferProgress } from "./types.js";
+import type { BlobRange, ContentSource, FetchedManifest, RateLimit, RepositoryClient, TransferProgress } from "./types.js";
 import { mountBlob, upload } from "./upload.js";
 import { uploadStream } from "./uploadStream.js";
 
@@ -62,7 +62,7 @@ export class Client implements RepositoryClient {
     return this.#first(this.#up(this.#exchanges), (one) => blobSize(one, digest));
   }
 
-  blob(descriptor: Descriptor, options: { readonly offset?: number } = {}): AsyncIterable<Buffer> {
+  blob(descriptor: Descriptor, options: BlobRange = {}): AsyncIterable<Buffer> {
     const { digest } = descriptor;
     const distrusted = this.#distrusted.get(digest) ?? new Set<Exchange>();
     const trusted = this.#exchanges.filter((one) => one === this.#registry || !distrusted.has(one));
@@ -73,7 +73,7 @@ export class Client implements RepositoryClient {
       }),
     );
     const elsewhere = foreignSources(this.#registry, descriptor, this.#shared);
-    return readBlob([...sources, ...elsewhere], descriptor, options.offset ?? 0);
+    return readBlob([...sources, ...elsewhere], descriptor, options.offset ?? 0, options.length);
   }
 
   mount(digest: Digest, from: string): Promise<boolean> {
@@ -91,8 +91,9 @@ export class Client implements RepositoryClient {
   uploadStream(
     content: AsyncIterable<Uint8Array>,
     onProgress: (progress: TransferProgress) => void = () => {},
+    digest?: () => Digest,
   ): Promise<{ readonly digest: Digest; readonly size: number }> {
-    return uploadStream(this.#registry, content, onProgress);
+    return uploadStream(this.#registry, content, onProgress, digest);
   }
 
   async putManifest(reference: string, mediaType: string, bytes: Uint8Array): Promise<Digest> {

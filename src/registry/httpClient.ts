@@ -43,6 +43,8 @@ export interface HttpSetting {
   readonly env: Environment;
   readonly limits: HttpLimits;
   readonly signal: AbortSignal | undefined;
+  /** Default: GET. */
+  readonly method?: "GET" | "HEAD" | undefined;
 }
 
 /** An answer whose body has not been read. */
@@ -83,7 +85,7 @@ export async function requestOnce(
   });
   try {
     const answer = await dispatcher.request({
-      ...{ origin: url.origin, path: `${url.pathname}${url.search}`, method: "GET", headers },
+      ...{ origin: url.origin, path: `${url.pathname}${url.search}`, method: setting.method ?? "GET", headers },
       ...{ headersTimeout: limits.headers, bodyTimeout: limits.idle },
       signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
     });

@@ -1,6 +1,7 @@
 /**
  * A layer on its way into the store whose bytes outlast an interrupted download: they go into a file that the next one
- * finds. What is found is hashed again, together with what follows, so nothing is believed of it.
+ * finds. What is found is hashed again, together with what follows, so nothing is believed of it. Where nothing is found,
+ * all bytes come from the client, which checks them itself.
  */
 import * as fs from "node:fs";
 import { type Digest, digestOfHex } from "../oci/digest.js";
@@ -18,7 +19,8 @@ export class PartialLayer implements BlobWriter {
   readonly #store: Store;
   readonly #path: string;
   readonly #fd: number;
-  readonly #hasher: Hasher = createHasher();
+  /** Undefined where the client hashes. */
+  readonly #hasher: Hasher | undefined;
   #size = 0;
   #open = true;
 
@@ -35,6 +37,7 @@ export class PartialLayer implements BlobWriter {
       const { size } = fs.fstatSync(this.#fd);
       if (size > most) fs.ftruncateSync(this.#fd, 0);
       this.found = size > most ? 0 : size;
+      this.#hasher = this.found > 0 ? createHasher() : undefined;
     } catch (error) {
       throw ioError("STORE", `opening ${path}`, error);
     }
@@ -54,7 +57,7 @@ export class PartialLayer implements BlobWriter {
 
   write(chunk: Uint8Array): void {
     this.#assertOpen();
-    this.#hasher.update(chunk);
+    this.#hasher?.update(chunk);
     const known = Math.min(chunk.length, Math.max(0, this.found - this.#size));
     try {
       for (let done = known; done < chunk.length; ) {
@@ -66,9 +69,10 @@ export class PartialLayer implements BlobWriter {
     this.#size += chunk.length;
   }
 
-  async commit(expected?: Digest): Promise<DigestAndSize> {
-    const digest = digestOfHex(this.#hasher.hex());
-    if (expected !== undefined && expected !== digest) {
+  /** @param expected what the client has verified the bytes to be, if none were found */
+  async commit(expected: Digest): Promise<DigestAndSize> {
+    const digest = this.#hasher === undefined ? expected : digestOfHex(this.#hasher.hex());
+    if (expected !== digest) {
       this.abort();
       throw new NacreError("CONTENT_INVALID", `expected the digest ${expected}, but the bytes have ${digest}`, {
         facts: { expected, actual: digest, size: this.#size },

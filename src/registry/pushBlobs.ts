@@ -5,6 +5,7 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Digest } from "../oci/digest.js";
 import { NacreError } from "../support/errors.js";
+import { EarlyBlob } from "./earlyBlob.js";
 import type { ContentSource, RepositoryClient, TransferProgress } from "./types.js";
 
 /** Blobs that are sent at once, as Docker has it (daemon.json, `max-concurrent-uploads`). */
@@ -43,6 +44,9 @@ export class BlobPusher {
   readonly #options: PushBlobsOptions;
   readonly #limit: LimitFunction;
   readonly #blobs = new Map<Digest, { readonly blob: PushBlob; readonly outcome: Promise<BlobOutcome> }>();
+  /** Those that are sent before their digest is known, and the digests of those that have arrived. */
+  readonly #sending = new Set<Promise<void>>();
+  readonly #arrived = new Set<Digest>();
   #failed = false;
 
   constructor(client: RepositoryClient, options: PushBlobsOptions = {}) {
@@ -74,6 +78,22 @@ export class BlobPusher {
     return outcome;
   }
 
+  /**
+   * Begins to send a blob that is still being made. Nothing of it fails: {@link push} it when it is known, which does
+   * nothing more if it has arrived.
+   */
+  early(): EarlyBlob {
+    return new EarlyBlob((bytes, digest) => {
+      const sending = this.#limit(async () => {
+        const content = this.#guarded({ open: () => bytes })(0);
+        const arrived = await this.client.uploadStream(content, undefined, digest);
+        this.#arrived.add(arrived.digest);
+      }).catch(() => {});
+      this.#sending.add(sending);
+      return sending;
+    });
+  }
+
   /** What was asked for and has not begun is not begun any more; what is being sent stops at its next bytes. */
   stop(): void {
     this.#failed = true;
@@ -81,6 +101,7 @@ export class BlobPusher {
 
   /** Waits until all blobs that were asked for are there. @throws the first failure, when nothing goes on any more */
   async settle(): Promise<void> {
+    await Promise.all(this.#sending);
     const settled = await Promise.allSettled([...this.#blobs.values()].map(({ outcome }) => outcome));
     const failures = settled.flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []));
     const first = failures.find((error) => !(error instanceof Stopped)) ?? failures[0];
@@ -108,6 +129,7 @@ export class BlobPusher {
 
   async #place(blob: PushBlob, onProgress?: (progress: TransferProgress) => void): Promise<BlobOutcome> {
     const { client } = this;
+    if (this.#arrived.has(blob.digest)) return { kind: "pushed" };
     const origins = this.#originsOf(blob.digest);
     if (origins.length > 0) {
       if ((await client.blobSize(blob.digest)) === blob.size) return { kind: "exists" };
@@ -126,7 +148,7 @@ export class BlobPusher {
   }
 
   /** The blob's bytes as long as the push goes on. */
-  #guarded({ open }: PushBlob): ContentSource {
+  #guarded({ open }: Pick<PushBlob, "open">): ContentSource {
     const assertGoing = (): void => this.#assertGoing();
     return async function* (offset) {
       for await (const chunk of open(offset)) {

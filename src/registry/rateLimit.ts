@@ -11,11 +11,16 @@ const USUAL_WINDOW = 21_600;
 /** Larger numbers of a Retry-After are times, not durations: Docker Hub sends seconds since 1970. */
 const LARGEST_DURATION = 100_000_000;
 
-/** Reads Docker Hub's `ratelimit-limit` and `ratelimit-remaining`, e.g. `100;w=21600`. */
+/** Longest name of whom a limit is counted for. */
+const MAX_SOURCE = 200;
+
+/** Reads Docker Hub's `ratelimit-limit` and `ratelimit-remaining`, e.g. `100;w=21600`, and `docker-ratelimit-source`. */
 export function rateLimitOf(answer: Headers): RateLimit | undefined {
   const [limit, remaining] = [quota(answer.header("ratelimit-limit")), quota(answer.header("ratelimit-remaining"))];
   if (limit === undefined || remaining === undefined) return undefined;
-  return { limit: limit.count, remaining: remaining.count, window: limit.window ?? remaining.window ?? USUAL_WINDOW };
+  const window = limit.window ?? remaining.window ?? USUAL_WINDOW;
+  const source = oneLine(answer.header("docker-ratelimit-source") ?? "", MAX_SOURCE);
+  return { limit: limit.count, remaining: remaining.count, window, ...(source === "" ? {} : { source }) };
 }
 
 function quota(text: string | undefined): { readonly count: number; readonly window: number | undefined } | undefined {

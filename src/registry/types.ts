@@ -91,6 +91,13 @@ export interface TransferProgress {
   readonly total?: number | undefined;
 }
 
+/** Which bytes of a blob are wanted; default: all. */
+export interface BlobRange {
+  readonly offset?: number | undefined;
+  /** Default: up to its end. */
+  readonly length?: number | undefined;
+}
+
 /** One repository of a registry. */
 export interface RepositoryClient {
   /** Registry host as in references. */
@@ -109,10 +116,11 @@ export interface RepositoryClient {
   /** Bytes of a blob, if it is there. */
   blobSize(digest: Digest): Promise<number | undefined>;
   /**
-   * A blob's bytes from `offset` on. Resumes where the connection ends early; ends after exactly `descriptor.size - offset` bytes.
-   * With offset 0 the digest is checked, and what is wrong throws before the stream ends; else that is up to the caller.
+   * A blob's bytes from `offset` on. Resumes where the connection ends early; ends after exactly `length` bytes,
+   * or those that are left.
+   * With offset 0 and no length the digest is checked, and what is wrong throws before the stream ends; else that is up to the caller.
    */
-  blob(descriptor: Descriptor, options?: { readonly offset?: number }): AsyncIterable<Buffer>;
+  blob(descriptor: Descriptor, options?: BlobRange): AsyncIterable<Buffer>;
   /** Makes a blob of another repository of this registry one of this: true if that was done. */
   mount(digest: Digest, from: string): Promise<boolean>;
   /** Uploads what is known by digest and size; does nothing if it is there. Resumes after failures. */
@@ -121,10 +129,14 @@ export interface RepositoryClient {
     content: ContentSource,
     onProgress?: (progress: TransferProgress) => void,
   ): Promise<"uploaded" | "exists">;
-  /** Uploads what is made while it is sent, in chunks; its digest is known only at the end. What fails is cancelled. */
+  /**
+   * Uploads what is made while it is sent, in chunks; its digest is known only at the end. What fails is cancelled.
+   * @param digest gives it when the content has ended, if that need not be hashed here
+   */
   uploadStream(
     content: AsyncIterable<Uint8Array>,
     onProgress?: (progress: TransferProgress) => void,
+    digest?: () => Digest,
   ): Promise<{ readonly digest: Digest; readonly size: number }>;
   /** @param reference a tag, or the digest of the bytes */
   putManifest(reference: string, mediaType: string, bytes: Uint8Array): Promise<Digest>;
@@ -144,6 +156,8 @@ export interface RateLimit {
   readonly remaining: number;
   /** Seconds. */
   readonly window: number;
+  /** Whom it is counted for: an address, or an account's id. */
+  readonly source?: string | undefined;
 }
 
 /** Gives out clients; tokens, connections and configuration are shared between them. Close it in the end. */

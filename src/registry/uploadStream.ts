@@ -14,8 +14,10 @@ import type { TransferProgress } from "./types.js";
 import { hasBlob } from "./upload.js";
 import { UploadSession } from "./uploadSession.js";
 
-/** Bytes of a chunk: two of them are in memory. */
-const CHUNK = 4 << 20;
+/** Bytes of the first chunk; each one after it has twice as many … */
+const FIRST_CHUNK = 4 << 20;
+/** … up to this: every chunk costs the registry something, and two of them are in memory. */
+const MOST_CHUNK = 16 << 20;
 
 interface Chunk {
   readonly bytes: Uint8Array;
@@ -24,15 +26,17 @@ interface Chunk {
 
 /**
  * Uploads a content.
+ * @param known gives the content's digest at its end; without it the content is hashed here
  * @throws NacreError CONTENT_INVALID, DENIED, NETWORK, CANCELLED; what the content throws. Nothing is left then.
  */
 export async function uploadStream(
   exchange: Exchange,
   content: AsyncIterable<Uint8Array>,
   onProgress: (progress: TransferProgress) => void,
+  known?: () => Digest,
 ): Promise<{ readonly digest: Digest; readonly size: number }> {
   const doing = `push a layer to ${exchange.target.registry}/${exchange.target.repository}`;
-  const upload = new StreamUpload(exchange, doing, onProgress);
+  const upload = new StreamUpload(exchange, doing, onProgress, known);
   const source = content[Symbol.asyncIterator]();
   try {
     return await upload.run(source);
@@ -49,9 +53,16 @@ class StreamUpload {
   readonly #doing: string;
   readonly #onProgress: (progress: TransferProgress) => void;
   readonly #hasher = createHasher();
+  readonly #known: (() => Digest) | undefined;
   #session: UploadSession | undefined;
 
-  constructor(exchange: Exchange, doing: string, onProgress: (progress: TransferProgress) => void) {
+  constructor(
+    exchange: Exchange,
+    doing: string,
+    onProgress: (progress: TransferProgress) => void,
+    known: (() => Digest) | undefined,
+  ) {
+    this.#known = known;
     this.#exchange = exchange;
     this.#doing = doing;
     this.#onProgress = onProgress;
@@ -59,9 +70,8 @@ class StreamUpload {
 
   async run(source: AsyncIterator<Uint8Array>) {
     this.#session = await UploadSession.start(this.#exchange, this.#doing);
-    const filler = new ChunkFiller(source, Math.max(CHUNK, this.#session.minChunk), (bytes) =>
-      this.#hasher.update(bytes),
-    );
+    const take = this.#known ? () => {} : (bytes: Uint8Array) => this.#hasher.update(bytes);
+    const filler = new ChunkFiller(source, this.#session.minChunk, take);
     let size = 0;
     let next = filler.next();
     for (;;) {
@@ -73,7 +83,7 @@ class StreamUpload {
       }
       const start = size;
       size += chunk.bytes.length;
-      const digest = chunk.isLast ? digestOfHex(this.#hasher.hex()) : undefined;
+      const digest = chunk.isLast ? this.#digest() : undefined;
       try {
         await this.#send(chunk, start, digest);
       } finally {
@@ -87,6 +97,10 @@ class StreamUpload {
 
   async cancel(): Promise<void> {
     await this.#session?.cancel();
+  }
+
+  #digest(): Digest {
+    return this.#known?.() ?? digestOfHex(this.#hasher.hex());
   }
 
   /** @param digest of the whole, with the last chunk */
@@ -138,22 +152,23 @@ class StreamUpload {
   }
 }
 
-/** Gathers pieces into chunks of one size, in two buffers by turns. */
+/** Gathers pieces into chunks, in two buffers by turns. */
 class ChunkFiller {
   readonly #source: AsyncIterator<Uint8Array>;
-  readonly #buffers: readonly [Buffer, Buffer];
+  readonly #least: number;
+  readonly #buffers: [Buffer, Buffer] = [Buffer.alloc(0), Buffer.alloc(0)];
   readonly #onBytes: (bytes: Uint8Array) => void;
   #turn = 0;
   #rest: Uint8Array = new Uint8Array();
 
-  constructor(source: AsyncIterator<Uint8Array>, size: number, onBytes: (bytes: Uint8Array) => void) {
+  constructor(source: AsyncIterator<Uint8Array>, least: number, onBytes: (bytes: Uint8Array) => void) {
     this.#source = source;
-    this.#buffers = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)];
+    this.#least = least;
     this.#onBytes = onBytes;
   }
 
   async next(): Promise<Chunk> {
-    const buffer = this.#buffers[this.#turn++ % 2]!;
+    const buffer = this.#nextBuffer();
     let filled = 0;
     let isLast = false;
     while (filled < buffer.length && !isLast) {
@@ -171,5 +186,13 @@ class ChunkFiller {
     const bytes = buffer.subarray(0, filled);
     this.#onBytes(bytes);
     return { bytes, isLast };
+  }
+
+  #nextBuffer(): Buffer {
+    const turn = this.#turn++;
+    const size = Math.max(this.#least, Math.min(FIRST_CHUNK * 2 ** turn, MOST_CHUNK));
+    const at = turn % 2;
+    if (this.#buffers[at]!.length !== size) this.#buffers[at] = Buffer.allocUnsafeSlow(size);
+    return this.#buffers[at]!;
   }
 }

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { loadImages } from "../../src/archive/loadImages.js";
 import type { Digest } from "../../src/oci/digest.js";
 import type { Descriptor } from "../../src/oci/documents.js";
+import { parseImagePlace, showImagePlace } from "../../src/oci/imagePlace.js";
 import { copyImage } from "../../src/output/copy.js";
-import { parseCopyPlace, showCopyPlace } from "../../src/output/copyNames.js";
 import type { CopyEnv, CopyOptions, CopyReport } from "../../src/output/copyRequest.js";
 import type { Store } from "../../src/store/store.js";
 import { newStore, tempDir } from "../archive/images.js";
@@ -366,7 +366,7 @@ describe("a place of a copy", () => {
     ["docker-daemon:app", "docker-daemon:docker.io/library/app:latest"],
     ["containers-storage:localhost/app:1", "containers-storage:localhost/app:1"],
     ["oci", "docker.io/library/oci:latest"],
-  ])("%s is %s", (text, shown) => expect(showCopyPlace(parseCopyPlace(text))).toBe(shown));
+  ])("%s is %s", (text, shown) => expect(showImagePlace(parseImagePlace(text))).toBe(shown));
 
   it.each([
     ["dokcer://a", "did you mean docker://?"],
@@ -376,7 +376,7 @@ describe("a place of a copy", () => {
     ["oci:", "write what is meant"],
     ["oci::tag", "write oci:PATH"],
   ])("%s is refused", async (text, hint) => {
-    const failure = await failureOf((async () => parseCopyPlace(text))());
+    const failure = await failureOf((async () => parseImagePlace(text))());
     expect(failure).toMatchObject({ code: "USAGE", hint: expect.stringContaining(hint) });
   });
 });

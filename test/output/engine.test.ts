@@ -2,10 +2,10 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadImage } from "../../src/image/image.js";
-import { loadIntoEngine } from "../../src/output/engine.js";
-import { engineAddress } from "../../src/output/engineAddress.js";
+import { loadIntoEngine } from "../../src/archive/engine.js";
+import { engineAddress } from "../../src/archive/engineAddress.js";
 import { loadBuilt } from "../../src/output/engineLoad.js";
+import { loadImage } from "../../src/image/image.js";
 import { NacreError } from "../../src/support/errors.js";
 import { sha256Hex } from "../../src/support/hash.js";
 import { newStore, putImage, SOME_LAYERS, tempDir } from "../archive/images.js";

@@ -235,7 +235,7 @@ describe.skipIf(toolMissing("docker-registry") || toolMissing("skopeo"))("a push
     const [store, registry] = [await newStore(), await startRegistry()];
     const built = await putImage(store, [noiseLayer(8 << 20, "big")]);
     const proxy = await cuttingProxy(registry.host, (nth) =>
-      nth < 3 ? [{ direction: "up", at: 3 << 20, does: "cut" }] : [],
+      nth < 4 ? [{ direction: "up", at: 3 << 20, does: "cut" }] : [],
     );
     const [pushed] = await push(store, built, `${proxy.host}/app:1`);
     expect(proxy.happened.length).toBeGreaterThan(0);

@@ -111,9 +111,7 @@ async function start(directory: string, options: RegistryOptions, port: number):
   const argv = ["--pdeathsig", "KILL", requireTool("docker-registry"), "serve", config];
   const env = { PATH: process.env.PATH, HOME: directory, OTEL_TRACES_EXPORTER: "none", ...options.env };
   const child = spawn(requireTool("setpriv"), argv, { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] });
-  const onExit = (): void => void child.kill("SIGKILL");
-  process.once("exit", onExit);
-  child.once("close", () => process.off("exit", onExit));
+  endWithThisProcess(child);
   let text = "";
   const listening = new Promise<number>((resolve, reject) => {
     const fail = (why: string): void => reject(new Error(`docker-registry did not start: ${why}\n${text}`));
@@ -137,6 +135,22 @@ async function start(directory: string, options: RegistryOptions, port: number):
     await end(child, "SIGKILL");
     throw error;
   }
+}
+
+/** Servers that run. One listener serves them all: there may be many. */
+const running = new Set<ChildProcess>();
+
+function endWithThisProcess(child: ChildProcess): void {
+  if (running.size === 0) process.on("exit", endAll);
+  running.add(child);
+  child.once("close", () => {
+    running.delete(child);
+    if (running.size === 0) process.off("exit", endAll);
+  });
+}
+
+function endAll(): void {
+  for (const child of running) child.kill("SIGKILL");
 }
 
 /** Ends a process that this module started, and waits until it has ended. */

@@ -1,19 +1,19 @@
-/** Copies out of OCI layouts and docker-archives. Every blob is compared with its digest while it is read. */
-import type { ArchiveFiles } from "../archive/archiveFiles.js";
-import type { ArchiveImage } from "../archive/archiveImage.js";
-import { selectImages } from "../archive/import.js";
-import { REF_NAME } from "../archive/layout.js";
-import { blobPath } from "../archive/layoutDocuments.js";
-import { type ArchiveSource, openArchive } from "../archive/read.js";
+/** Images in OCI layouts and docker-archives. Every blob is compared with its digest while it is read. */
+
+import type { ImageSource } from "../image/imageSource.js";
 import { type Digest, digestOfHex } from "../oci/digest.js";
 import { type Descriptor, MAX_MANIFEST_BYTES, type Manifest, parseDocument } from "../oci/documents.js";
 import { encodeIndex } from "../oci/encode.js";
 import { isManifestType, OCI_INDEX } from "../oci/mediaTypes.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { createHasher, sha256Hex } from "../support/hash.js";
-import { describeDockerImage } from "./copyDockerArchive.js";
-import type { CopySource } from "./copySource.js";
-import { skip } from "./pushSources.js";
+import type { ArchiveFiles } from "./archiveFiles.js";
+import type { ArchiveImage } from "./archiveImage.js";
+import { describeDockerImage } from "./dockerManifest.js";
+import { selectImages } from "./import.js";
+import { REF_NAME } from "./layout.js";
+import { blobPath } from "./layoutDocuments.js";
+import { type ArchiveSource, openArchive } from "./read.js";
 
 /** Manifests of a layout that are looked at for what refers to an image. */
 const MOST_REFERRERS = 1000;
@@ -22,7 +22,9 @@ const MOST_REFERRERS = 1000;
 export interface ArchiveWish {
   /** A tag, a full name or a digest in it; undefined: its only image. */
   readonly name?: string | undefined;
-  /** Removes what was made for the copy. */
+  /** Do not read the layers of a docker-archive whose digests are known without: they are checked when they are read. */
+  readonly lazy?: boolean | undefined;
+  /** Removes what was made for the reader. */
   readonly cleanUp?: (() => Promise<void>) | undefined;
 }
 
@@ -34,7 +36,7 @@ export async function openArchiveSource(
   shown: string,
   archive: string | AsyncIterable<Buffer>,
   wish: ArchiveWish,
-): Promise<CopySource> {
+): Promise<ImageSource> {
   const source = await openArchive(archive, { name: shown });
   try {
     const image = selectOne(source, wish.name);
@@ -44,8 +46,8 @@ export async function openArchiveSource(
     const root =
       origin.kind === "oci"
         ? rootOf(origin.candidates, made)
-        : await describeDockerImage(source.files, origin.config, origin.layers, made, paths);
-    return sourceOf(shown, source, root, { made, paths, cleanUp: wish.cleanUp });
+        : await describeDockerImage(source.files, origin, { made, paths, lazy: wish.lazy === true });
+    return sourceOf(shown, source, root, image.names, { made, paths, cleanUp: wish.cleanUp });
   } catch (error) {
     source.close();
     throw error;
@@ -56,12 +58,13 @@ function sourceOf(
   shown: string,
   { files, close, kind }: ArchiveSource,
   root: Descriptor,
+  names: readonly string[],
   held: {
     readonly made: ReadonlyMap<Digest, Buffer>;
     readonly paths: ReadonlyMap<Digest, string>;
     readonly cleanUp: (() => Promise<void>) | undefined;
   },
-): CopySource {
+): ImageSource {
   const pathOf = (digest: Digest): string => held.paths.get(digest) ?? blobPath(digest);
   const document = async ({ digest }: Pick<Descriptor, "digest">): Promise<Buffer | undefined> => {
     const made = held.made.get(digest);
@@ -73,15 +76,14 @@ function sourceOf(
   };
   return {
     shown,
+    names,
     root,
     document,
     has: async ({ digest }) => files.has(pathOf(digest)),
     blob: ({ digest, size }) => ({
       ...{ digest, size },
-      open: (offset) => {
-        const all = verifiedFile(files, pathOf(digest), digest, size);
-        return offset === 0 ? all : skip(all, offset);
-      },
+      open: (offset) =>
+        offset === 0 ? verifiedFile(files, pathOf(digest), digest, size) : files.open(pathOf(digest), offset),
     }),
     referrers: async (digest) => (kind === "oci" ? layoutReferrers(files, digest) : []),
     tagged: async (tag) => (kind === "oci" ? entriesOf(files).find((entry) => isTagged(entry, tag)) : undefined),

@@ -2,7 +2,7 @@
  * Images of docker-archives, which have no manifests: one is made, the same as loading the archive makes. The config and
  * the layers stay as they are, byte for byte.
  */
-import type { ArchiveFiles } from "../archive/archiveFiles.js";
+
 import { decompressStream, sniffCompression } from "../layer/decompress.js";
 import { type Digest, digestOfHex } from "../oci/digest.js";
 import { type Descriptor, MAX_CONFIG_BYTES, parseConfig } from "../oci/documents.js";
@@ -10,20 +10,31 @@ import { encodeManifest } from "../oci/encode.js";
 import { layerType, OCI_CONFIG, OCI_MANIFEST } from "../oci/mediaTypes.js";
 import { NacreError } from "../support/errors.js";
 import { createHasher, sha256Hex } from "../support/hash.js";
+import type { ArchiveFiles } from "./archiveFiles.js";
+import type { ImageOrigin } from "./archiveImage.js";
+
+/** What describing an image gives beside its descriptor, and how it is done. */
+export interface DockerManifestOptions {
+  /** Gets the manifest's bytes. */
+  readonly made: Map<Digest, Buffer>;
+  /** Gets where each blob lies. */
+  readonly paths: Map<Digest, string>;
+  /**
+   * Do not read layers that are not compressed: their digests are their diffIDs, which the config tells. Whoever reads them
+   * compares.
+   */
+  readonly lazy: boolean;
+}
 
 /**
  * Makes the manifest of an image.
- * @param made gets the manifest's bytes
- * @param paths gets where each blob lies
  * @returns points at the manifest
  * @throws NacreError CONTENT_INVALID if the parts do not fit together
  */
 export async function describeDockerImage(
   files: ArchiveFiles,
-  configPath: string,
-  layerPaths: readonly string[],
-  made: Map<Digest, Buffer>,
-  paths: Map<Digest, string>,
+  { config: configPath, layers: layerPaths }: Extract<ImageOrigin, { kind: "docker" }>,
+  { made, paths, lazy }: DockerManifestOptions,
 ): Promise<Descriptor> {
   const configBytes = files.read(configPath, MAX_CONFIG_BYTES);
   const what = `config ${configPath} of ${files.name}`;
@@ -39,7 +50,9 @@ export async function describeDockerImage(
   paths.set(config.digest, configPath);
   const layers: Descriptor[] = [];
   for (const [number, path] of layerPaths.entries()) {
-    const layer = await describeLayer(files, path, diffIds[number]!);
+    const layer = lazy
+      ? await describeUnread(files, path, diffIds[number]!)
+      : await describeLayer(files, path, diffIds[number]!);
     paths.set(layer.digest, path);
     layers.push(layer);
   }
@@ -47,6 +60,15 @@ export async function describeDockerImage(
   const digest = digestOfHex(sha256Hex(bytes));
   made.set(digest, bytes);
   return { mediaType: OCI_MANIFEST, digest, size: bytes.length };
+}
+
+/** A layer that need not be read to be described, if it is none of the compressed ones. */
+async function describeUnread(files: ArchiveFiles, path: string, diffId: Digest): Promise<Descriptor> {
+  for await (const chunk of files.open(path)) {
+    if (sniffCompression(chunk) !== "none") return describeLayer(files, path, diffId);
+    break;
+  }
+  return { mediaType: layerType("none"), digest: diffId, size: files.size(path) };
 }
 
 /** Reads a layer once: its digest, its compression, and that it unpacks to its diffID. */

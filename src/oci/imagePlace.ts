@@ -1,13 +1,14 @@
-/** Where `nacre copy` takes an image from and brings it to, as it is written: `TRANSPORT:…`, or a name alone. Pure. */
-import { type Digest, isDigest } from "../oci/digest.js";
-import { formatReference, parseReference, type Reference } from "../oci/reference.js";
+/** Where an image is, as it is written: `TRANSPORT:…`, or a name alone. Pure. */
+
 import { NacreError } from "../support/errors.js";
 import { nearest } from "../support/suggest.js";
+import { type Digest, isDigest } from "./digest.js";
+import { formatReference, parseReference, type Reference } from "./reference.js";
 
 /** A place of an image. */
-export type CopyPlace =
+export type ImagePlace =
   | { readonly kind: "registry"; readonly reference: Reference }
-  /** An image of the store, as {@link import("../image/catalog.js").findImage} takes it; as a destination, a name. */
+  /** An image of the store: a name, a digest, an id or the beginning of one; as a destination, a name. */
   | { readonly kind: "store"; readonly name: string }
   /** An OCI layout or a docker-archive. */
   | {
@@ -23,11 +24,16 @@ const TRANSPORTS = [
   ...["docker://", "oci:", "oci-archive:", "docker-archive:", "store:", "docker-daemon:", "containers-storage:"],
 ] as const;
 
+/** True for a text that begins with one of the transports. */
+export function hasTransport(text: string): boolean {
+  return TRANSPORTS.some((each) => text.startsWith(each));
+}
+
 /**
  * Reads a place. What begins with no transport is a name in a registry.
  * @throws NacreError USAGE, REFERENCE_INVALID
  */
-export function parseCopyPlace(text: string): CopyPlace {
+export function parseImagePlace(text: string): ImagePlace {
   const transport = TRANSPORTS.find((each) => text.startsWith(each));
   if (transport === undefined) {
     assertNoTransport(text);
@@ -50,7 +56,7 @@ export function parseCopyPlace(text: string): CopyPlace {
 }
 
 /** The place as people see it. */
-export function showCopyPlace(place: CopyPlace): string {
+export function showImagePlace(place: ImagePlace): string {
   switch (place.kind) {
     case "registry":
       return formatReference(place.reference);
@@ -69,7 +75,7 @@ export function engineText(name: Reference | Digest): string {
 }
 
 /** As skopeo has it: the first colon ends the path, so that what follows may be a whole name. */
-function archivePlace(format: "oci" | "oci-archive" | "docker-archive", rest: string): CopyPlace {
+function archivePlace(format: "oci" | "oci-archive" | "docker-archive", rest: string): ImagePlace {
   const colon = rest.indexOf(":");
   const path = colon < 0 ? rest : rest.slice(0, colon);
   const name = colon < 0 ? "" : rest.slice(colon + 1);
