@@ -1,6 +1,7 @@
 /**
  * Compares nacre with other tools at a registry on this machine: pulling an image of 1 GB in 12 layers, and pushing a layer of
- * 0.9 GB in which one file has grown.
+ * 0.9 GB: for the first time, with one file grown, and (`--reproducible`) with one file grown in a fresh checkout, in which
+ * all files have other times and nothing is known of them.
  *
  *   npm run bench:registry -- [--work DIR] [--rounds N] [--json FILE]
  *
@@ -10,7 +11,9 @@
  *
  * Needs the program `docker-registry`; skopeo, docker and buildah are measured where they answer (NACRE_BENCH_SKOPEO,
  * NACRE_BENCH_DOCKER, NACRE_BENCH_BUILDAH: other commands for them). A pull of nacre decompresses, verifies and indexes every
- * layer; skopeo is measured with a layout as its destination, which takes the blobs as they are. Who goes first changes.
+ * layer. skopeo is measured with two destinations: a storage of containers, from which an image can be run, and a layout, which
+ * takes the blobs as they are. Who goes first changes. The peak is that of the largest process of a command, told by
+ * `/usr/bin/time` where it is there; what docker's daemon needs is not in it.
  */
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -39,6 +42,8 @@ const skopeo = command("SKOPEO", ["skopeo"]);
 const docker = command("DOCKER", ["docker"]);
 const buildah = command("BUILDAH", ["buildah"]);
 const peakFile = join(work, "peak");
+/** GNU time, which writes the peak of whatever it runs. */
+const time = existsSync("/usr/bin/time") ? ["/usr/bin/time", "-q", "-a", "-f", "%M", "-o", peakFile] : [];
 
 /** @type {{ what: string, tool: string, round: number, seconds: number, peak?: number }[]} */
 const samples = [];
@@ -123,6 +128,7 @@ function measurePulls(round) {
   const name = `${registry.host}/big:1`;
   const home = join(work, "pulled");
   const layout = join(work, "layout");
+  const storage = join(work, "storage");
   const tools = [
     {
       tool: "nacre",
@@ -134,6 +140,15 @@ function measurePulls(round) {
       tool: "skopeo",
       forget: () => rmSync(layout, { recursive: true, force: true }),
       argv: [...skopeo, "copy", "-q", "--src-tls-verify=false", `docker://${name}`, `oci:${layout}:x`],
+      env: process.env,
+    },
+    {
+      tool: "skopeo-storage",
+      forget: () => rmSync(storage, { recursive: true, force: true }),
+      argv: [
+        ...[...skopeo, "copy", "-q", "--src-tls-verify=false", `docker://${name}`],
+        `containers-storage:[overlay@${storage}/graph+${storage}/run]${name}`,
+      ],
       env: process.env,
     },
     {
@@ -152,31 +167,60 @@ function measurePulls(round) {
 /** @param {number} round */
 function measurePushes(round) {
   const { dir, changing } = makeContext("many", work);
-  const home = join(work, "pushing");
-  const name = `${registry.host}/many`;
-  const file = join(work, "Dockerfile.push");
-  writeFileSync(file, "FROM scratch\nCOPY . /app\n");
-  const build = {
-    nacre: () => run([...nacre, "build", "-q", "-f", file, "-t", `${name}-nacre:1`, dir], work, nacreEnv(home)),
-    buildah: () =>
-      run([...buildah, "build", "-q", "--isolation=chroot", "-f", file, "-t", `${name}-buildah:1`, dir], work),
-  };
-  const push = {
-    nacre: [...nacre, "push", "-q", `${name}-nacre:1`],
-    buildah: [...buildah, "push", "-q", "--tls-verify=false", `${name}-buildah:1`],
-  };
-  const tools = /** @type {const} */ (["nacre", "buildah"]).filter((tool) => answers(tool));
   const original = readFileSync(changing);
+  const plain = pushers("many", dir, { nacre: [], buildah: [] });
+  // Equal times in both: buildah's way of saying so.
+  const fresh = pushers("fresh", dir, { nacre: ["--reproducible"], buildah: ["--timestamp", "0"] });
+  const tools = /** @type {const} */ (["nacre", "buildah"]).filter((tool) => answers(tool));
   for (const tool of turned([...tools], round)) {
-    build[tool]();
-    if (round === 1) measure("push, first", tool, round, push[tool], tool === "nacre" ? nacreEnv(home) : process.env);
+    plain[tool].build();
+    if (round === 1) plain[tool].push("push, first", round);
+    if (round === 1) fresh[tool].build();
+    if (round === 1) fresh[tool].push("push, reproducible", round);
   }
   appendFileSync(changing, `round ${round}\n`);
   for (const tool of turned([...tools], round)) {
-    build[tool]();
-    measure("push, one file grown", tool, round, push[tool], tool === "nacre" ? nacreEnv(home) : process.env);
+    plain[tool].build();
+    plain[tool].push("push, one file grown", round);
+  }
+  checkOutAnew(dir);
+  for (const tool of turned([...tools], round)) {
+    fresh[tool].build();
+    fresh[tool].push("push, fresh checkout", round);
   }
   writeFileSync(changing, original);
+}
+
+/**
+ * How each builder builds a context and pushes it.
+ * @param {string} image
+ * @param {string} dir
+ * @param {{ nacre: string[], buildah: string[] }} flags
+ */
+function pushers(image, dir, flags) {
+  const file = join(work, "Dockerfile.push");
+  writeFileSync(file, "FROM scratch\nCOPY . /app\n");
+  const tag = (/** @type {string} */ tool) => `${registry.host}/${image}-${tool}:1`;
+  const env = nacreEnv(join(work, "pushing"));
+  const build = ["build", "-q", "-f", file];
+  return {
+    nacre: {
+      build: () => run([...nacre, ...build, ...flags.nacre, "-t", tag("nacre"), dir], work, env),
+      push: (/** @type {string} */ what, /** @type {number} */ round) =>
+        measure(what, "nacre", round, [...nacre, "push", "-q", tag("nacre")], env),
+    },
+    buildah: {
+      build: () => run([...buildah, ...build, "--isolation=chroot", ...flags.buildah, "-t", tag("buildah"), dir], work),
+      push: (/** @type {string} */ what, /** @type {number} */ round) =>
+        measure(what, "buildah", round, [...buildah, "push", "-q", "--tls-verify=false", tag("buildah")], process.env),
+    },
+  };
+}
+
+/** As `git clone` on another machine: the same contents with other times, and nothing known of the files. @param {string} dir */
+function checkOutAnew(dir) {
+  run(["find", dir, "-exec", "touch", "{}", "+"], work);
+  rmSync(join(work, "pushing", "stat"), { recursive: true, force: true });
 }
 
 /**
@@ -191,9 +235,15 @@ function turned(tools, round) {
 /** @param {string} tool */
 function answers(tool) {
   if (tool === "nacre") return true;
-  const argv = { skopeo: [...skopeo, "--version"], docker: [...docker, "version"], buildah: [...buildah, "--version"] }[
-    tool
-  ];
+  /** @type {Record<string, string[]>} */
+  const asking = {
+    skopeo: [...skopeo, "--version"],
+    // Only who may make file systems has such a storage.
+    "skopeo-storage": process.getuid?.() === 0 ? [...skopeo, "--version"] : ["false"],
+    docker: [...docker, "version"],
+    buildah: [...buildah, "--version"],
+  };
+  const argv = asking[tool];
   return argv !== undefined && versionOf(argv, work) !== undefined;
 }
 
@@ -207,7 +257,7 @@ function answers(tool) {
 function measure(what, tool, round, argv, env) {
   rest(REST);
   rmSync(peakFile, { force: true });
-  const seconds = run(argv, work, env);
+  const seconds = run([...time, ...argv], work, env);
   const peaks = existsSync(peakFile) ? readFileSync(peakFile, "utf8").trim().split("\n").map(Number) : [];
   const peak = peaks.length > 0 ? Math.max(...peaks) / 1024 : undefined;
   samples.push({ what, tool, round, seconds, ...(peak === undefined ? {} : { peak }) });
@@ -219,11 +269,12 @@ function printTable() {
   console.log("");
   for (const what of new Set(samples.map((sample) => sample.what))) {
     for (const tool of new Set(samples.filter((sample) => sample.what === what).map((sample) => sample.tool))) {
-      const own = samples
-        .filter((sample) => sample.what === what && sample.tool === tool)
-        .map(({ seconds }) => seconds);
-      const sorted = own.sort((a, b) => a - b);
-      console.log(`${what.padEnd(22)} ${tool.padEnd(8)} ${(sorted[sorted.length >> 1] ?? 0).toFixed(2)} s`);
+      const own = samples.filter((sample) => sample.what === what && sample.tool === tool);
+      const seconds = own.map((sample) => sample.seconds).sort((a, b) => a - b);
+      const peak = Math.max(...own.map((sample) => sample.peak ?? 0));
+      const memory = peak > 0 ? `${peak.toFixed(0)} MiB` : "";
+      const median = (seconds[seconds.length >> 1] ?? 0).toFixed(2);
+      console.log(`${what.padEnd(22)} ${tool.padEnd(15)} ${median.padStart(6)} s ${memory.padStart(9)}`);
     }
   }
 }

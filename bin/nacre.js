@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 if (module.enableCompileCache) keepCompiledModules();
-const { main } = await import("../dist/cli/bundle.js");
+const { main } = await import("../dist/bundle/main.js");
 process.exitCode = await main(process.argv.slice(2));
 
 /**

@@ -1,17 +1,16 @@
 /** Looking at base images without taking anything into the store: for questions that build nothing. */
 import { existsSync } from "node:fs";
-import { choosePlatform, loadImage } from "../image/image.js";
+import { choosePlatform, type Image, imageOf, loadImage } from "../image/image.js";
 import { hexOf } from "../oci/digest.js";
 import {
   type Descriptor,
   type ImageConfig,
   MAX_CONFIG_BYTES,
   MAX_MANIFEST_BYTES,
-  parseConfig,
   parseDocument,
 } from "../oci/documents.js";
 import { formatPlatform, type Platform } from "../oci/platform.js";
-import { formatReference, parseReference } from "../oci/reference.js";
+import { formatReference, parseReference, type Reference } from "../oci/reference.js";
 import type { KnownBase, WantedBase } from "../plan/graph.js";
 import { Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
@@ -20,24 +19,41 @@ import { isFiles, type NamedContext } from "./contextSource.js";
 /** Most image indexes that may lie within each other. */
 const MAX_INDEX_DEPTH = 4;
 
-/** Finds configs in the store, which is opened for reading only, and in OCI layouts. */
+/** Where configs are found that the store has not; see RemoteConfigs. */
+export interface OtherConfigs {
+  /** @throws NacreError IMAGE_NOT_FOUND, NETWORK, DENIED, … */
+  find(reference: Reference, platform: Platform): Promise<ImageConfig>;
+  close(): Promise<void>;
+}
+
+/** Finds configs in the store, which is opened for reading only, in OCI layouts, and elsewhere if that is wanted. */
 export class BaseConfigs {
   readonly #contexts: ReadonlyMap<string, NamedContext>;
   readonly #store: Store | undefined;
+  readonly #others: OtherConfigs | undefined;
 
-  private constructor(contexts: ReadonlyMap<string, NamedContext>, store: Store | undefined) {
+  private constructor(contexts: ReadonlyMap<string, NamedContext>, store: Store | undefined, others?: OtherConfigs) {
     this.#contexts = contexts;
     this.#store = store;
+    this.#others = others;
   }
 
-  /** @param path directory of the store; it need not be there */
-  static async open(path: string, contexts: ReadonlyMap<string, NamedContext>): Promise<BaseConfigs> {
+  /**
+   * @param path directory of the store; it need not be there
+   * @param others are asked for what the store has not, and closed with this
+   */
+  static async open(
+    path: string,
+    contexts: ReadonlyMap<string, NamedContext>,
+    others?: OtherConfigs,
+  ): Promise<BaseConfigs> {
     const store = existsSync(path) ? await Store.open(path, { readOnly: true }) : undefined;
-    return new BaseConfigs(contexts, store);
+    return new BaseConfigs(contexts, store, others);
   }
 
   async close(): Promise<void> {
     await this.#store?.close();
+    await this.#others?.close();
   }
 
   /**
@@ -55,7 +71,7 @@ export class BaseConfigs {
   }
 
   async #config(wanted: WantedBase, context: NamedContext | undefined): Promise<ImageConfig> {
-    if (context?.kind === "layout") return configInLayout(context.path, context.name, wanted.platform);
+    if (context?.kind === "layout") return (await imageInLayout(context.path, context.name, wanted.platform)).config;
     const reference = context?.kind === "image" ? context.reference : wanted.reference;
     const parsed = parseReference(reference);
     const { digest } = parsed;
@@ -64,16 +80,33 @@ export class BaseConfigs {
     if (this.#store && digest && this.#store.hasBlob(digest)) {
       return loadImage(this.#store, { mediaType: "", digest, size: 0 }, wanted.platform).config;
     }
+    const unknown = await this.#elsewhere(parsed, wanted.platform);
+    if (unknown.config) return unknown.config;
     const load = `load it (nacre load FILE), or give it with --build-context ${reference}=oci-layout://DIR`;
     throw new NacreError(
       "BASE_NOT_FOUND",
-      `${reference}: no such image in the store for ${formatPlatform(wanted.platform)}`,
+      `${reference}: no such image in the store for ${formatPlatform(wanted.platform)}${unknown.why ?? ""}`,
       { hint: wanted.hint ? `${wanted.hint} Otherwise ${load}` : load },
     );
   }
+
+  async #elsewhere(reference: Reference, platform: Platform): Promise<{ config?: ImageConfig; why?: string }> {
+    if (!this.#others) return {};
+    try {
+      return { config: await this.#others.find(reference, platform) };
+    } catch (error) {
+      if (!isNacreError(error) || error.code === "CANCELLED") throw error;
+      return { why: `, and it cannot be looked up: ${error.message}` };
+    }
+  }
 }
 
-async function configInLayout(path: string, name: string | undefined, platform: Platform): Promise<ImageConfig> {
+/**
+ * An image in an OCI layout; nothing of it is taken into a store.
+ * @param name a tag, a name or a digest; default: the only image, or `latest`
+ * @throws NacreError BASE_NOT_FOUND, IMAGE_NOT_FOUND, CONTENT_INVALID
+ */
+export async function imageInLayout(path: string, name: string | undefined, platform: Platform): Promise<Image> {
   const { openArchive } = await import("../archive/read.js");
   const archive = await openArchive(path);
   try {
@@ -96,7 +129,7 @@ async function configInLayout(path: string, name: string | undefined, platform: 
       const document = parseDocument(read(here.digest, MAX_MANIFEST_BYTES), `${here.digest} of ${path}`);
       if (document.kind === "manifest") {
         const { digest } = document.manifest.config;
-        return parseConfig(read(digest, MAX_CONFIG_BYTES), `config ${digest} of ${path}`);
+        return imageOf(here, document.manifest, read(digest, MAX_CONFIG_BYTES), `config ${digest} of ${path}`);
       }
       here = choosePlatform(document.index, platform, here.digest);
     }

@@ -15,6 +15,12 @@ import type { BaseLocks } from "./baseLocks.js";
 import { isFiles, type NamedContext } from "./contextSource.js";
 import type { Session } from "./session.js";
 
+/** Seeing images without taking them into the store. */
+export interface BaseLook {
+  inRegistry(registries: Registries, reference: Reference, platform: Platform): Promise<Image>;
+  inLayout(path: string, name: string | undefined, platform: Platform): Promise<Image>;
+}
+
 /** The bases of one build, looked up as the planner asks for them. */
 export class Bases {
   readonly #session: Session;
@@ -24,8 +30,17 @@ export class Bases {
   readonly #locks: BaseLocks;
   #registries: Registries | undefined;
 
-  constructor(session: Session, contexts: ReadonlyMap<string, NamedContext>, locks: BaseLocks) {
+  readonly #look: BaseLook | undefined;
+
+  /** @param look images that the store has not are only looked at */
+  constructor(
+    session: Session,
+    contexts: ReadonlyMap<string, NamedContext>,
+    locks: BaseLocks,
+    look?: BaseLook | undefined,
+  ) {
     this.#locks = locks;
+    this.#look = look;
     this.#session = session;
     this.#contexts = contexts;
   }
@@ -53,23 +68,37 @@ export class Bases {
       this.#known.set(wanted.key, { kind: "files", context: name });
       return;
     }
-    const { store } = this.#session;
     const image = await this.#session
       .vertex(
         `internal:${wanted.key}`,
         `[${wanted.shownPlatform ? `${wanted.shownPlatform} ` : ""}internal] load metadata for ${wanted.reference}`,
-        async () => {
-          const descriptor = await this.#find(wanted, context);
-          return loadImage(store, descriptor, wanted.platform);
-        },
+        () => this.#held(wanted, context),
       )
       .catch((error: unknown) => {
         throw isNacreError(error) ? error.at(wanted.place) : error;
       });
-    this.#session.lease.protect([image.descriptor.digest]);
-    this.#checkWhole(wanted, image);
+    if (!this.#look) this.#checkWhole(wanted, image);
     this.#images.set(wanted.key, image);
     this.#known.set(wanted.key, { kind: "image", config: image.config });
+  }
+
+  /** Finds the image and protects it. If its name is moved meanwhile, what it meant before may be gone: then once more. */
+  async #held(wanted: WantedBase, context: NamedContext | undefined): Promise<Image> {
+    const { store, lease } = this.#session;
+    for (let before: Descriptor | undefined; ; ) {
+      const descriptor = await this.#find(wanted, context);
+      if ("config" in descriptor) return descriptor;
+      try {
+        lease.protect([descriptor.digest]);
+        const image = loadImage(store, descriptor, wanted.platform);
+        lease.protect([image.descriptor.digest]);
+        if (before?.digest === descriptor.digest || store.flawsOf(image.descriptor).length === 0) return image;
+      } catch (error) {
+        const mayBeGone = isNacreError(error) && error.code === "CONTENT_INVALID";
+        if (!mayBeGone || before?.digest === descriptor.digest) throw error;
+      }
+      before = descriptor;
+    }
   }
 
   /** Protected first, checked then: garbage collection may have been at work in between. */
@@ -82,7 +111,10 @@ export class Bases {
     });
   }
 
-  async #find(wanted: WantedBase, context: NamedContext | undefined): Promise<Descriptor> {
+  async #find(wanted: WantedBase, context: NamedContext | undefined): Promise<Descriptor | Image> {
+    if (context?.kind === "layout" && this.#look) {
+      return this.#look.inLayout(context.path, context.name, wanted.platform);
+    }
     if (context?.kind === "layout") return this.#fromLayout(context.path, context.name, wanted.platform);
     const shown = context?.kind === "image" ? context.reference : wanted.reference;
     const reference = this.#locks.held(shown);
@@ -105,19 +137,21 @@ export class Bases {
   }
 
   /** Asks the registry, unless that is not to be done. */
-  async #pull(wanted: WantedBase, reference: Reference, shown: string): Promise<Descriptor> {
+  async #pull(wanted: WantedBase, reference: Reference, shown: string): Promise<Descriptor | Image> {
     const { store, lease, request, signal } = this.#session;
     if (request.offline) throw this.#notFound(wanted, shown);
     const { pullBase, registriesOf } = await import("./registryBases.js");
     const warn = (rule: string, message: string): void => this.#session.warn({ rule, message });
-    this.#registries ??= await registriesOf({ signal, warn });
+    this.#registries ??= await registriesOf({ env: request.env, signal }, { warn });
     const emit: Emit = (event) =>
       this.#session.send(event.type === "start" ? { ...event, name: `pulling ${event.name}` } : event);
     const policy = request.pull ? "always" : "missing";
     const pulling = { store, lease, policy, emit, warn, signal } as const;
-    const pulled = await pullBase(this.#registries, reference, wanted.platform, pulling).catch((error: unknown) => {
+    const told = (error: unknown): never => {
       throw this.#notPulled(wanted, shown, error);
-    });
+    };
+    if (this.#look) return this.#look.inRegistry(this.#registries, reference, wanted.platform).catch(told);
+    const pulled = await pullBase(this.#registries, reference, wanted.platform, pulling).catch(told);
     this.#locks.note(reference, pulled.descriptor);
     return pulled.stored;
   }

@@ -1,14 +1,14 @@
+import type { Digest } from "../oci/digest.js";
 import { parsePlatform } from "../oci/platform.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import type { OutputResult } from "../output/request.js";
 import { builderNotes } from "../plan/builderArguments.js";
 import type { Plan } from "../plan/graph.js";
-import { planBuild } from "../plan/plan.js";
 import { storeCleaner } from "../sandbox/storeCleaner.js";
-import { type BuildEntry, putBuild } from "../store/logs.js";
-import { autoPrune } from "../store/prune.js";
+import { type BuildEntry, putBuild } from "../store/builds.js";
 import { defaultStorePath, Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";
+import { noteAbout } from "./aboutBuild.js";
 import { type AssembledImage, assemble } from "./assemble.js";
 import { BaseLocks } from "./baseLocks.js";
 import { Bases } from "./bases.js";
@@ -16,17 +16,21 @@ import { checkRunOptions } from "./checkRunOptions.js";
 import { Contexts } from "./contexts.js";
 import { type LoadedDockerfile, syntaxNote } from "./dockerfileSource.js";
 import type { Fetches } from "./fetches.js";
+import { keepHouse } from "./housekeeping.js";
 import { Inputs, readInputs, shownContext } from "./inputs.js";
 import { epochOf } from "./keyer.js";
 import { asWarnings, ignoredSources, Lint, placedWarnings } from "./lint.js";
 import { lockPathOf } from "./lockFile.js";
-import { runOutputs } from "./outputs.js";
-import { planRequestOf } from "./planRequest.js";
+import { canonicalReferences, runOutputs } from "./outputs.js";
+import { planWith } from "./planRounds.js";
+import { projectOf } from "./project.js";
 import type { BuildRequest, BuildResult } from "./request.js";
 import { checkResultFiles, writeResultFiles } from "./resultFiles.js";
 import type { Runs } from "./runs.js";
 import { Session } from "./session.js";
 import { type Solution, Solver } from "./solver.js";
+import { argumentNames } from "./stepStates.js";
+import { StepTraces } from "./stepTraces.js";
 import { checkSupported } from "./supported.js";
 
 /** How often a build starts again because files changed under it. */
@@ -52,11 +56,10 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     session = new Session(request, store, { platform, clock: Date.now });
     inputs = await Inputs.open(session, early);
     const of = { dockerfile: inputs.main.loaded.dockerfile.file, context: shownContext(early), names };
-    const result = await noted(session, of, buildIn(session, inputs, names));
-    await autoPrune(store);
-    return result;
+    return await noted(session, of, buildIn(session, inputs, names));
   } finally {
     await inputs?.close();
+    if (!request.signal?.aborted) await keepHouse(store, request.housekeeping, warn);
     session?.lease.release();
     await store.close();
     await cleaner.close();
@@ -88,8 +91,10 @@ async function noted(
       ended: session.now(),
       ...of,
       target: request.target,
-      title: request.buildArgs?.BUILDKIT_BUILD_NAME || undefined,
-      steps: [...session.history],
+      title: (request.name ?? request.buildArgs?.BUILDKIT_BUILD_NAME) || undefined,
+      nacre: request.program,
+      ...session.about,
+      steps: [...session.history.values()].sort((a, b) => (a.id ?? 0) - (b.id ?? 0)),
       ...more,
     });
   try {
@@ -124,14 +129,25 @@ async function buildIn(session: Session, inputs: Inputs, names: readonly string[
   const { allow, network } = session.request;
   checkSupported(plan, { allow: new Set(allow), network });
   const runs = await openRuns(session, plan);
-  const solution = await solve(session, plan, bases, inputs, runs).finally(() => runs?.close());
+  const digestOf = (base: string): Digest => bases.image(base).descriptor.digest;
+  const traces = new StepTraces({
+    ...{ session, plan, digestOf },
+    project: projectOf(session.request, loaded),
+    arguments: () => argumentNames(loaded.dockerfile),
+  });
+  noteAbout(session, plan, bases, traces.project);
+  const solution = await solve(session, plan, bases, inputs, { runs, traces }).finally(async () => {
+    await traces.save();
+    await runs?.close();
+  });
   const epoch = epochOf(session, plan);
   const annotations = new Map(Object.entries(session.request.annotations ?? {}));
   const image = assemble(plan.target, solution, { sourceDateEpoch: epoch, annotations });
   storeImage(session, image);
   const written = await runOutputs(session, image, solution, names, epoch);
   // The names come last: a build that fails while it writes an output has changed nothing that is visible.
-  await session.store.setReferences(names.map((name) => ({ name, descriptor: image.descriptor })));
+  const plain = names.map((name) => ({ name, descriptor: image.descriptor }));
+  await session.store.setReferences([...plain, ...canonicalReferences(session.request, image, written)]);
   await locks.save();
   const result = resultOf(session, image, solution, written, names);
   await writeResultFiles(session.request, result);
@@ -150,18 +166,6 @@ function buildArgsOf({ buildArgs }: BuildRequest): ReadonlyMap<string, string> {
   return new Map(Object.entries(buildArgs ?? {}));
 }
 
-async function planWith(session: Session, inputs: Inputs, bases: Bases): Promise<Plan> {
-  const { main } = inputs;
-  const { request } = session;
-  const planRequest = { ...planRequestOf(request), contextTime: main.time, contextTimes: await inputs.times() };
-  for (;;) {
-    session.checkCancelled();
-    const result = planBuild(main.loaded.dockerfile, { ...planRequest, bases: bases.known });
-    if (result.kind === "plan") return result.plan;
-    for (const wanted of result.bases) await bases.resolve(wanted);
-  }
-}
-
 /** What executes RUN, if there is any. Secrets and agents that cannot be read are told in any case. */
 async function openRuns(session: Session, plan: Plan): Promise<Runs | undefined> {
   const { secrets = [], ssh = [] } = session.request;
@@ -176,13 +180,13 @@ async function solve(
   plan: Plan,
   bases: Bases,
   inputs: Inputs,
-  runs: Runs | undefined,
+  solving: { readonly runs: Runs | undefined; readonly traces: StepTraces },
 ): Promise<Solution> {
   const fetches = (): Promise<Fetches> => inputs.fetches();
   for (let attempt = 1; ; attempt++) {
     const contexts = new Contexts(session, inputs.main.files, inputs.named, fetches);
     try {
-      const solution = await new Solver(session, plan, bases, { contexts, runs, fetches }).solve();
+      const solution = await new Solver(session, plan, bases, { contexts, fetches, ...solving }).solve();
       await contexts.save();
       return solution;
     } catch (error) {

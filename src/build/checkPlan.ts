@@ -9,6 +9,7 @@ import { BaseConfigs } from "./baseConfigs.js";
 import { parseNamedContexts } from "./contextSource.js";
 import { unknownBase } from "./outline.js";
 import { questionOf } from "./planRequest.js";
+import { RemoteConfigs } from "./remoteConfigs.js";
 import type { BuildRequest } from "./request.js";
 
 /** What planning for a check came to. */
@@ -34,7 +35,8 @@ export async function planForCheck(
 ): Promise<CheckedPlan> {
   const contexts = parseNamedContexts(request.buildContexts ?? {});
   const planRequest = checkPlanRequest(request, allStages);
-  const configs = await BaseConfigs.open(request.store ?? defaultStorePath(process.env), contexts);
+  const others = request.offline ? undefined : new RemoteConfigs(request);
+  const configs = await BaseConfigs.open(request.store ?? defaultStorePath(process.env), contexts, others);
   const bases = new Map<string, KnownBase>();
   let missing: NacreError | undefined;
   try {
@@ -43,8 +45,10 @@ export async function planForCheck(
       const result = tryPlan(dockerfile, { ...planRequest, bases }, notes);
       if (result.kind === "error") return { notes, error: missing ?? result.error, bases };
       if (result.kind === "plan") return { notes, plan: result.plan, error: missing, bases };
-      for (const wanted of result.bases) {
-        const known = await findBase(configs, wanted);
+      // Several may have to be asked for: at once.
+      const found = await Promise.all(result.bases.map((wanted) => findBase(configs, wanted)));
+      for (const [i, wanted] of result.bases.entries()) {
+        const known = found[i]!;
         if (known instanceof NacreError) missing ??= known;
         bases.set(wanted.key, known instanceof NacreError ? unknownBase(wanted) : known);
       }

@@ -4,16 +4,16 @@
  */
 import { contentStream, isArchive, readArchive } from "../context/archiveTree.js";
 import { type Context, plainContext } from "../context/context.js";
-import type { Download } from "../context/download.js";
+import type { Download, DownloadRequest } from "../context/download.js";
 import { FileAsTree } from "../context/fileAsTree.js";
-import type { GitCheckout } from "../context/git.js";
+import type { GitCheckout, GitRequest } from "../context/git.js";
 import type { RemoteFiles, RemoteSource, RemoteSources } from "../context/remoteSource.js";
 import type { TreeNode } from "../layer/fileTree.js";
 import { hexOf } from "../oci/digest.js";
 import type { CopyStep } from "../plan/graph.js";
 import { isGit, isUrl } from "../plan/remoteSources.js";
 import { toByteString } from "../support/bytes.js";
-import { NacreError } from "../support/errors.js";
+import { isNacreError, NacreError } from "../support/errors.js";
 import type { GitAddress } from "../support/gitAddress.js";
 import { parseGitAddress, withGitFlags } from "../support/gitAddress.js";
 import { formatBytes } from "../support/human.js";
@@ -80,6 +80,44 @@ export class Fetches {
     return sources;
   }
 
+  /**
+   * The same without their files, as far as they are known without fetching: servers are asked whether what is in the store
+   * still is right, and what refs stand for.
+   * @returns undefined if a source has to be fetched to be known
+   * @throws NacreError PLAN_INVALID; CANCELLED
+   */
+  async lookUpSources(step: CopyStep): Promise<RemoteSources | undefined> {
+    const sources = new Map<string, RemoteSource>();
+    for (const word of new Set(step.sources)) {
+      const found = isGit(word)
+        ? await this.#lookUpGit(word, step)
+        : isUrl(word)
+          ? await this.#lookUpUrl(word, step)
+          : "none";
+      if (found === undefined) return undefined;
+      if (found !== "none") sources.set(word, { ...found, files: notFetched });
+    }
+    return sources;
+  }
+
+  async #lookUpUrl(url: string, step: CopyStep): Promise<Omit<RemoteSource, "files"> | undefined> {
+    const { lookUpDownload } = await import("../context/download.js");
+    const found = await lookUpDownload(this.#session.store, this.#downloadRequest(url, step.checksum));
+    return found && { digest: found.digest, name: toByteString(found.name), unpack: step.unpack === true };
+  }
+
+  async #lookUpGit(text: string, step: CopyStep): Promise<Omit<RemoteSource, "files"> | undefined> {
+    const { resolveGit } = await import("../context/git.js");
+    const address = addressOf(text, step);
+    try {
+      const request = await this.#gitRequest(address, address.keepGitDir ?? false);
+      return { digest: (await resolveGit(this.#session.store, request)).identity, unpack: false };
+    } catch (error) {
+      if (isNacreError(error) && error.code === "NETWORK") return undefined;
+      throw error;
+    }
+  }
+
   /** Lets garbage collection have what was fetched. */
   async release(): Promise<void> {
     await this.#secrets.close();
@@ -103,40 +141,38 @@ export class Fetches {
   }
 
   async #download(url: string, checksum: string | undefined, vertex: Vertex): Promise<Download> {
-    const { store, signal, request } = this.#session;
     const { download } = await import("../context/download.js");
-    return download(store, {
-      url,
-      checksum,
-      authorization: httpAuthorization(url, this.#secrets),
-      offline: request.offline,
-      signal,
+    return download(this.#session.store, {
+      ...this.#downloadRequest(url, checksum),
       onProgress: (bytes, total) => vertex.progress(bytes, total, "bytes"),
       warn: (rule, message) => this.#session.warn({ rule, message }),
-      env: process.env,
     });
   }
 
+  #downloadRequest(url: string, checksum: string | undefined): DownloadRequest {
+    const { signal, request } = this.#session;
+    const authorization = httpAuthorization(url, this.#secrets);
+    return { url, checksum, authorization, offline: request.offline, signal, env: process.env };
+  }
+
   #checkout(address: GitAddress, keepGitDir: boolean, vertex: Vertex): Promise<GitCheckout> {
-    const { store, signal, request } = this.#session;
     const key = JSON.stringify([address, keepGitDir]);
     let fetched = this.#checkouts.get(key);
     if (fetched === undefined) {
       fetched = (async () => {
         const { checkoutGit } = await import("../context/git.js");
-        return checkoutGit(store, {
-          address,
-          keepGitDir,
-          ...(await gitCredentials(address, this.#secrets)),
-          offline: request.offline,
-          signal,
-          onProgress: (line) => vertex.log(line),
-          env: process.env,
-        });
+        const request = await this.#gitRequest(address, keepGitDir);
+        return checkoutGit(this.#session.store, { ...request, onProgress: (line) => vertex.log(line) });
       })();
       this.#checkouts.set(key, fetched);
     }
     return fetched;
+  }
+
+  async #gitRequest(address: GitAddress, keepGitDir: boolean): Promise<GitRequest> {
+    const { signal, request } = this.#session;
+    const credentials = await gitCredentials(address, this.#secrets);
+    return { address, keepGitDir, ...credentials, offline: request.offline, signal, env: process.env };
   }
 
   async #urlSource(url: string, step: CopyStep): Promise<RemoteSource> {
@@ -172,6 +208,10 @@ export class Fetches {
       };
     });
   }
+}
+
+function notFetched(): never {
+  throw new NacreError("INTERNAL", "a source that was only looked up has no files");
 }
 
 /** A git address of ADD, with what the flags say put in. @throws NacreError PLAN_INVALID where they contradict it */

@@ -7,25 +7,31 @@ import {
   type RunInputs,
   type SourceIngredients,
 } from "../cache/ingredients.js";
-import { contextSources, pathSources } from "../cache/sources.js";
+import type { StepRoots } from "../cache/listRoots.js";
+import { keyContextSources, pathSources } from "../cache/sources.js";
 import { type Context, plainContext } from "../context/context.js";
 import { areAllRemote, type RemoteSources } from "../context/remoteSource.js";
 import { treeDigest } from "../context/treeDigest.js";
 import { emptyTree } from "../layer/fileTree.js";
+import type { Digest } from "../oci/digest.js";
 import { parseChmod } from "../plan/chmod.js";
 import type { CopyStep, FileState, Plan, RunStep, Step } from "../plan/graph.js";
+import type { ByteString } from "../support/bytes.js";
 import type { Json } from "../support/json.js";
-import { type Bases, placed } from "./bases.js";
+import { placed } from "./bases.js";
 import type { Contexts } from "./contexts.js";
 import { explained, explainedMount } from "./explained.js";
 import type { Runs } from "./runs.js";
 import type { Session } from "./session.js";
+import { isLinked } from "./stepInputs.js";
 
 /** A step with its key. */
 export interface KeyedStep {
   readonly step: Step;
   readonly ingredients: Json;
   readonly key: string;
+  /** Where the lists of its context sources begin; undefined if it has none. */
+  readonly lists?: StepRoots | undefined;
 }
 
 /** SOURCE_DATE_EPOCH of a build, whole seconds; the Dockerfile's or a build argument's wins. */
@@ -38,12 +44,19 @@ export function reproducibleTime(session: Session, plan: Plan): number | undefin
   return session.request.reproducible ? (epochOf(session, plan) ?? 0) : undefined;
 }
 
-/** True for a copy that does not look at what it is laid over. With `--chmod`, BuildKit takes `--link` as absent. */
-export function isLinked(step: Step): boolean {
-  return step.kind === "copy" && step.link && step.chmod === undefined;
-}
-
 const NO_CONTEXT = plainContext(emptyTree, () => {});
+
+/** What keys are made from beside the plan. */
+export interface KeyingSources {
+  /** The manifest of a base image. */
+  readonly digestOf: (base: string) => Digest;
+  readonly contexts: Contexts;
+  readonly runs: Runs | undefined;
+  /** May make the layer of a step that copies from a context, and so learn what its key needs. */
+  readonly composeFirst: (step: CopyStep, context: Context) => Promise<void>;
+  /** The sources of a step that are no files of its context; undefined if all are. */
+  readonly remoteOf: (step: CopyStep) => Promise<RemoteSources> | undefined;
+}
 
 /** Makes the keys of one plan. */
 export class Keyer {
@@ -51,42 +64,22 @@ export class Keyer {
   readonly keyed: KeyedStep[] = [];
   readonly #session: Session;
   readonly #plan: Plan;
-  readonly #bases: Bases;
-  readonly #contexts: Contexts;
-  readonly #runs: Runs | undefined;
-  readonly #composeFirst: (step: CopyStep, context: Context) => Promise<void>;
-  readonly #remoteOf: (step: CopyStep) => Promise<RemoteSources | undefined>;
+  readonly #sources: KeyingSources;
   readonly #treeDigests = new Map<string, string>();
 
-  /**
-   * @param composeFirst may make the layer of a step that copies from a context, and so learn what its key needs
-   * @param remoteOf the sources of a step that are no files of its context
-   */
-  constructor(
-    session: Session,
-    plan: Plan,
-    bases: Bases,
-    contexts: Contexts,
-    runs: Runs | undefined,
-    composeFirst: (step: CopyStep, context: Context) => Promise<void>,
-    remoteOf: (step: CopyStep) => Promise<RemoteSources | undefined>,
-  ) {
-    this.#composeFirst = composeFirst;
-    this.#remoteOf = remoteOf;
-    this.#runs = runs;
+  constructor(session: Session, plan: Plan, sources: KeyingSources) {
     this.#session = session;
     this.#plan = plan;
-    this.#bases = bases;
-    this.#contexts = contexts;
+    this.#sources = sources;
   }
 
   /** Keys all steps; every step comes after its inputs. */
   async keyAll(): Promise<void> {
     try {
       for (const step of this.#plan.steps) this.keyed.push(await placed(step.place, this.key(step)));
-      this.#contexts.endLoading();
+      this.#sources.contexts.endLoading();
     } catch (error) {
-      this.#contexts.endLoading(error);
+      this.#sources.contexts.endLoading(error);
       throw error;
     }
   }
@@ -95,39 +88,67 @@ export class Keyer {
   async key(step: Step): Promise<KeyedStep> {
     this.#session.checkCancelled();
     const linked = isLinked(step);
+    const copied = step.kind === "copy" ? await this.#keySources(step) : undefined;
+    const run = step.kind === "run" && this.#sources.runs ? await this.#runInputs(step, this.#sources.runs) : undefined;
     const ingredients = ingredientsOf(step, {
       parent: linked ? undefined : await this.#identity(step.parent),
-      sources: step.kind === "copy" ? await this.#sources(step) : undefined,
+      sources: copied?.sources,
       mtime: reproducibleTime(this.#session, this.#plan),
-      run: step.kind === "run" && this.#runs ? await this.#runInputs(step, this.#runs) : undefined,
+      run,
     });
-    return { step, ingredients, key: keyOf(ingredients) };
+    const lists = copied?.lists ?? (step.kind === "run" && run ? await this.#mountLists(step, run) : undefined);
+    return { step, ingredients, key: keyOf(ingredients), lists };
+  }
+
+  /** Where the lists of what a RUN binds from contexts begin. */
+  async #mountLists(step: RunStep, { mounts }: RunInputs): Promise<StepRoots | undefined> {
+    const planned = this.#sources.runs?.mountsOf(step) ?? [];
+    const names = planned.flatMap((mount) => {
+      const source = mount.kind === "bind" ? mount.source : mount.kind === "cache" ? mount.seed : undefined;
+      return source?.from.kind === "context" ? [source.from.name] : [];
+    });
+    if (names.length === 0) return undefined;
+    const { mountRoots } = await import("../cache/mountRoots.js");
+    const opened = new Map<string, Context>();
+    for (const name of names) opened.set(name, await this.#sources.contexts.open(name));
+    return mountRoots(planned, mounts, (name) => opened.get(name)!);
   }
 
   async #runInputs(step: RunStep, runs: Runs): Promise<RunInputs> {
-    const { contextMountDigest, runMountIngredients } = await import("../cache/runMounts.js");
-    const content = async (name: string, path: string): Promise<string> => {
-      const context = await this.#contexts.open(name);
-      return contextMountDigest(context, path, this.#contexts.hashProgress(name)).catch(async (error: unknown) => {
-        throw await explainedMount(error, step, name, context);
-      });
-    };
+    const { runMountIngredients } = await import("../cache/runMounts.js");
+    const content = (name: string, path: ByteString): Promise<string> => this.mountDigest(step, name, path);
     const input = (from: FileState): Promise<InputIdentity> => this.#identity(from);
     return runs.inputs(await runMountIngredients(runs.mountsOf(step), { input, content }));
   }
 
-  async #sources(step: CopyStep): Promise<SourceIngredients> {
-    if (step.from.kind !== "context") return pathSources(step, await this.#identity(step.from));
-    if (step.sources.length === 0) return { kind: "context", words: [] };
+  /** Digest of what a mount of a step shows of a context. @throws NacreError MOUNT if nothing is there */
+  async mountDigest(step: RunStep, name: string, path: ByteString): Promise<string> {
+    const { contextMountDigest } = await import("../cache/runMounts.js");
+    const context = await this.#sources.contexts.open(name);
+    return contextMountDigest(context, path, this.#sources.contexts.hashProgress(name)).catch(
+      async (error: unknown) => {
+        throw await explainedMount(error, step, name, context);
+      },
+    );
+  }
+
+  async #keySources(
+    step: CopyStep,
+  ): Promise<{ readonly sources: SourceIngredients; readonly lists?: StepRoots | undefined }> {
+    if (step.from.kind !== "context") return { sources: pathSources(step, await this.#identity(step.from)) };
+    if (step.sources.length === 0) return { sources: { kind: "context", words: [] } };
     const { name } = step.from;
-    const remote = await this.#remoteOf(step);
-    const context = areAllRemote(step.sources, remote) ? NO_CONTEXT : await this.#contexts.open(name);
+    const remote = await this.#sources.remoteOf(step);
+    const context = areAllRemote(step.sources, remote) ? NO_CONTEXT : await this.#sources.contexts.open(name);
     const modeOf = step.chmod === undefined ? undefined : parseChmod(step.chmod).apply;
     try {
-      if (remote === undefined) await this.#composeFirst(step, context);
-      return await contextSources(step, context, modeOf, { remote, onProgress: this.#contexts.hashProgress(name) });
+      if (remote === undefined) await this.#sources.composeFirst(step, context);
+      return await keyContextSources(step, context, modeOf, {
+        remote,
+        onProgress: this.#sources.contexts.hashProgress(name),
+      });
     } catch (error) {
-      throw await explained(error, step, this.#plan, context, this.#contexts);
+      throw await explained(error, step, this.#plan, context, this.#sources.contexts);
     }
   }
 
@@ -137,8 +158,11 @@ export class Keyer {
         return { kind: "scratch" };
       case "image": {
         const base = this.#plan.bases.get(state.base);
-        const { digest } = this.#bases.image(state.base).descriptor;
-        return { kind: "image", digest, platform: base ? platformOf(base.platform) : "" };
+        return {
+          kind: "image",
+          digest: this.#sources.digestOf(state.base),
+          platform: base ? platformOf(base.platform) : "",
+        };
       }
       case "step":
         return { kind: "step", key: this.keyed[state.id]!.key };
@@ -151,8 +175,8 @@ export class Keyer {
   async treeDigest(name: string): Promise<string> {
     let digest = this.#treeDigests.get(name);
     if (digest === undefined) {
-      const context = await this.#contexts.open(name);
-      await context.prepare([context.root], this.#contexts.hashProgress(name));
+      const context = await this.#sources.contexts.open(name);
+      await context.prepare([context.root], this.#sources.contexts.hashProgress(name));
       digest = treeDigest(context, context.root, {});
       this.#treeDigests.set(name, digest);
     }

@@ -3,8 +3,9 @@
  * no more than a config. Loaded when the store has no answer.
  */
 
+import { type Image, imageOf } from "../image/image.js";
 import type { Digest } from "../oci/digest.js";
-import { type ImageConfig, MAX_CONFIG_BYTES, parseConfig, parseDocument } from "../oci/documents.js";
+import { type ImageConfig, MAX_CONFIG_BYTES, parseDocument } from "../oci/documents.js";
 import type { Platform } from "../oci/platform.js";
 import { familiarName, type Reference } from "../oci/reference.js";
 import { openConfigured } from "../registry/configured.js";
@@ -14,6 +15,7 @@ import type { Registries, RegistryEnv } from "../registry/types.js";
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import type { Emit } from "../support/events.js";
+import type { BuildRequest } from "./request.js";
 
 /** What base images are pulled with. */
 export interface BasePulling {
@@ -25,9 +27,12 @@ export interface BasePulling {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The registries of a build or a question, as this machine is configured. Close them in the end. */
-export function registriesOf(more: Pick<RegistryEnv, "signal" | "warn">): Promise<Registries> {
-  return openConfigured({ env: process.env, now: Date.now, ...more });
+/** The registries of a build or a question, as its variables tell. Close them in the end. */
+export function registriesOf(
+  { env = process.env, signal }: Pick<BuildRequest, "env" | "signal">,
+  more: Pick<RegistryEnv, "warn" | "limits">,
+): Promise<Registries> {
+  return openConfigured({ env, signal, now: Date.now, ...more });
 }
 
 /**
@@ -53,6 +58,14 @@ export async function remoteConfig(
   reference: Reference,
   platform: Platform,
 ): Promise<ImageConfig> {
+  return (await remoteImage(registries, reference, platform)).config;
+}
+
+/**
+ * An image in a registry; its layers are not fetched.
+ * @throws NacreError as {@link pullBase}
+ */
+export async function remoteImage(registries: Registries, reference: Reference, platform: Platform): Promise<Image> {
   const client = registries.open(reference.host, reference.path, "pull");
   const name = familiarName(reference);
   const absent = (): NacreError => new NacreError("IMAGE_NOT_FOUND", `${name}: the registry has no such image`);
@@ -70,7 +83,7 @@ export async function remoteConfig(
   if (config.size > MAX_CONFIG_BYTES) throw new NacreError("LIMIT_EXCEEDED", `the config of ${name} is too big`);
   const pieces: Buffer[] = [];
   for await (const piece of client.blob(config)) pieces.push(piece);
-  return parseConfig(Buffer.concat(pieces), `the config of ${name}`);
+  return imageOf(found.descriptor, document.manifest, Buffer.concat(pieces), `config of ${name}`);
 }
 
 /** What a name stands for in its registry now. @throws NacreError IMAGE_NOT_FOUND, NETWORK, DENIED, … */

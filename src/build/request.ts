@@ -4,6 +4,7 @@ import type { Digest } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import type { Compression } from "../oci/mediaTypes.js";
 import type { IsolationLevel, RunLimits } from "../sandbox/types.js";
+import type { AutoPruneOptions } from "../store/autoPrune.js";
 import type { Emit } from "../support/events.js";
 import type { SourcePlace } from "../support/source.js";
 import type { Entitlement } from "./supported.js";
@@ -26,7 +27,7 @@ export type Destination =
 /** How layers are compressed in an output. */
 export interface CompressionRequest {
   readonly type: Compression;
-  /** gzip 0–9 (default 6), zstd 1–22 (default 3). */
+  /** gzip 0–9 (default 4), zstd 1–22 (default 3). */
   readonly level?: number | undefined;
   /** Recompress layers of the base too. */
   readonly force: boolean;
@@ -55,7 +56,13 @@ export type FileOutput =
   | { readonly type: "local" | "tar"; readonly destination: Destination };
 
 /** The image is pushed to its names. */
-export type RegistryOutput = ImageFormRequest & { readonly type: "registry" };
+export type RegistryOutput = ImageFormRequest & {
+  readonly type: "registry";
+  /** Without a tag: the names are repositories. */
+  readonly byDigest?: boolean | undefined;
+  /** The store knows the image by the digest that was pushed, too: `NAME@DIGEST`. */
+  readonly canonical?: boolean | undefined;
+};
 
 /** The image is loaded into an engine of this machine. */
 export type EngineOutput = ImageFormRequest & { readonly type: "engine"; readonly engine: "docker" | "podman" };
@@ -78,7 +85,13 @@ export interface BuildRequest {
    */
   readonly ignoreFile?: string | undefined;
   readonly tags?: readonly string[] | undefined;
+  /** Names under which the store has the image by its digest, too: `NAME@DIGEST` (BuildKit's `name-canonical`). */
+  readonly canonicalNames?: readonly string[] | undefined;
   readonly target?: string | undefined;
+  /** What this build is called: builds of one name are compared with each other. Default: Dockerfile and context tell. */
+  readonly name?: string | undefined;
+  /** Version of the program that builds, for the history of builds. */
+  readonly program?: string | undefined;
   /** Take the file for a Dockerfile although its `# syntax=` names another frontend. */
   readonly ignoreSyntax?: boolean | undefined;
   /** `--build-arg NAME=value`. */
@@ -112,8 +125,14 @@ export interface BuildRequest {
   readonly sourceDateEpoch?: number | undefined;
   /** Every mtime in new layers is SOURCE_DATE_EPOCH (0 if unset). */
   readonly reproducible?: boolean | undefined;
+  /**
+   * Variables that say where registries' configuration and credentials are, and proxies. Default: this process's.
+   */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Directory of the store; default `$NACRE_HOME`, then `$XDG_DATA_HOME/nacre`, then `~/.local/share/nacre`. */
   readonly store?: string | undefined;
+  /** How the cache is kept within limits when the build is over. Default: to its default size, waited for. */
+  readonly housekeeping?: AutoPruneOptions | undefined;
   /** How RUN is executed; `auto` (default) takes the best level that works here. */
   readonly isolation?: "auto" | IsolationLevel | undefined;
   /** What Dockerfiles may do beyond the usual. */
@@ -152,10 +171,15 @@ export interface FailedRun {
   readonly openShell: () => Promise<void>;
 }
 
+/** Which key found a step's record: that of its definition, or that of the content of its inputs. */
+export type AnsweredBy = "definition" | "content";
+
 /** What became of one step. */
 export interface StepReport {
   readonly label: string;
   readonly outcome: "done" | "cached";
+  /** For cached steps. */
+  readonly by?: AnsweredBy | undefined;
   /** Milliseconds. */
   readonly duration: number;
   /** Name of the output of its execution, for RUN. */

@@ -149,14 +149,19 @@ export class Runs {
     try {
       const exit = await this.#run(prepared, log, work.signal);
       if (exit.kind !== "code" || exit.code !== 0) {
-        const duration = this.#session.now() - started;
-        this.#session.history.push({ label: step.label, outcome: "error", duration, log: log.name });
+        this.#noteFailure(step, this.#session.now() - started, log.name);
         await this.#fail(step, exit, log, prepared);
       }
       return { layer: await prepared.collect({ signal: work.signal }), log: log.name };
     } finally {
       await this.#release(prepared, work.requested);
     }
+  }
+
+  #noteFailure(step: RunStep, duration: number, log: string): void {
+    const { history } = this.#session;
+    const known = history.get(step.id) ?? { label: step.label };
+    history.set(step.id, { ...known, outcome: "error", duration, log });
   }
 
   /**

@@ -1,6 +1,6 @@
 /** What the parts of one build share: the request, the store, the clock, events. */
 import type { Platform } from "../oci/platform.js";
-import type { BuildEntry } from "../store/logs.js";
+import type { BuildEntry, BuildStep } from "../store/builds.js";
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import { type Emit, type NacreEvent, type Outcome, silent } from "../support/events.js";
@@ -25,8 +25,12 @@ export class Session {
   /** When the build began, milliseconds since 1970. */
   readonly started: number;
   readonly warnings: BuildWarning[] = [];
-  /** What has become of the steps so far, for the store's history. */
-  readonly history: BuildEntry["steps"] = [];
+  /** What has become of the steps so far, by id, for the store's history. */
+  readonly history = new Map<number, BuildStep>();
+  /** What else is known of the build by now, for the store's history. */
+  readonly about: {
+    -readonly [K in "project" | "platform" | "args" | "inputs" | "outputs" | "isolation"]?: BuildEntry[K];
+  } = {};
   readonly #emit: Emit;
   readonly #clock: () => number;
 

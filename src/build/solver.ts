@@ -1,39 +1,37 @@
 /**
- * Solving the graph: every step is keyed first, then those that the target needs are answered from the cache or
- * composed. Nothing that a record does not need is opened: a build whose steps all hit touches no layer.
+ * Solving the graph: every step is keyed first, then those that the target needs are answered from the cache or made.
+ * Nothing that a record does not need is opened: a build whose steps all hit touches no layer.
+ *
+ * A step is answered by its definition key where a record of that key goes with the layer below it; where none does, by
+ * its content key (contentKeys.ts), which needs its inputs; otherwise it is made.
  */
-
-import { availableParallelism } from "node:os";
-import type { LimitFunction } from "p-limit";
 import { keyOf, treeIngredients } from "../cache/ingredients.js";
-import { findRecord, putRecord, type StepRecord } from "../cache/record.js";
+import { type AnswerSource, putRecord, type StepRecord, storedAnswers } from "../cache/record.js";
 import type { PlannedSource } from "../cache/runMounts.js";
-import type { ComposeEnv } from "../compose/compose.js";
 import type { Context } from "../context/context.js";
-import { LocalContext } from "../context/local.js";
-import { areAllRemote, type RemoteSources } from "../context/remoteSource.js";
-import { selectSources, selectWithParents } from "../context/select.js";
+import type { RemoteSources } from "../context/remoteSource.js";
 import type { ImageLayer } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";
-import { emptyTree, type FileTree } from "../layer/fileTree.js";
-import type { WrittenLayer } from "../layer/layerWriter.js";
+import type { DiffId } from "../oci/digest.js";
 import { layerType } from "../oci/mediaTypes.js";
-import type { CopyStep, FileState, Plan, RunStep, Step, StepId } from "../plan/graph.js";
+import type { CopyStep, FileState, Plan, RunStep, StepId } from "../plan/graph.js";
 import { isGit, isUrl } from "../plan/remoteSources.js";
 import type { TreeSource } from "../sandbox/types.js";
 import { fromByteString } from "../support/bytes.js";
-import { NacreError } from "../support/errors.js";
 import type { Json } from "../support/json.js";
 import { type Bases, placed } from "./bases.js";
+import { type ContentKey, ContentKeyer } from "./contentKeys.js";
 import type { Contexts } from "./contexts.js";
-import { explained } from "./explained.js";
 import type { Fetches } from "./fetches.js";
 import { isForeign } from "./foreignStep.js";
-import { epochOf, isLinked, type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
-import { hasBeenMade, lastLayer, rememberLayer } from "./lastLayers.js";
+import { Freshness } from "./freshness.js";
+import { type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
 import type { StepReport } from "./request.js";
 import type { Runs } from "./runs.js";
-import type { Session, Vertex } from "./session.js";
+import type { Session } from "./session.js";
+import { isLinked } from "./stepInputs.js";
+import { type Made, StepMaker } from "./stepMaker.js";
+import type { StepTraces } from "./stepTraces.js";
 
 /** A solved step. */
 export interface SolvedStep {
@@ -53,27 +51,13 @@ export interface Solution {
   readonly reports: readonly StepReport[];
 }
 
-interface StepWarning {
-  readonly rule: string;
-  readonly message: string;
-}
-
-/** A layer just made, with what its record will tell of it. */
-interface Made {
-  readonly layer: Pick<WrittenLayer, "diffId" | "size">;
-  readonly warnings: readonly StepWarning[];
-  /** Milliseconds. */
-  readonly duration: number;
-  /** Name of the output of a RUN. */
-  readonly log?: string | undefined;
-}
-
-/** Where a build's files come from. */
+/** Where a build's files come from, and what becomes of its steps goes. */
 export interface SolverSources {
   readonly contexts: Contexts;
   readonly runs: Runs | undefined;
   /** What fetches from elsewhere, loaded when it is needed. */
   readonly fetches: () => Promise<Fetches>;
+  readonly traces: StepTraces;
 }
 
 /** Solves one plan. Use once. */
@@ -83,52 +67,65 @@ export class Solver {
   readonly #bases: Bases;
   readonly #contexts: Contexts;
   readonly #keyer: Keyer;
-  readonly #runs: Runs | undefined;
+  readonly #contentKeyer: ContentKeyer;
+  readonly #maker: StepMaker;
+  readonly #traces: StepTraces;
+  readonly #answers: AnswerSource;
   readonly #solved = new Map<StepId, Promise<SolvedStep>>();
   readonly #results = new Map<StepId, SolvedStep>();
   readonly #trees = new Map<string, Promise<SolvedStep>>();
   readonly #open: OpenLayers;
-  readonly #reports: StepReport[] = [];
-  #limit: Promise<LimitFunction> | undefined;
   readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
   /** Layers that were composed before their steps had keys. */
   readonly #early = new Map<StepId, Made>();
   readonly #fetches: () => Promise<Fetches>;
   readonly #remotes = new Map<StepId, Promise<RemoteSources>>();
+  readonly #freshness: Freshness;
 
   constructor(session: Session, plan: Plan, bases: Bases, sources: SolverSources) {
-    const { contexts, runs } = sources;
+    const { contexts, runs, traces } = sources;
     this.#fetches = sources.fetches;
     this.#session = session;
-    this.#runs = runs;
     this.#plan = plan;
     this.#bases = bases;
     this.#contexts = contexts;
-    this.#keyer = new Keyer(
-      session,
-      plan,
-      bases,
-      contexts,
-      runs,
-      (step, context) => this.#composeFirst(step, context),
-      async (step) => this.#remoteOf(step),
-    );
+    this.#traces = traces;
+    this.#freshness = new Freshness(plan);
+    this.#answers = storedAnswers(session.store, session.lease);
     this.#open = new OpenLayers(session.store);
-    this.#signal = session.signal ? AbortSignal.any([session.signal, this.#stop.signal]) : this.#stop.signal;
+    const remoteOf = (step: CopyStep): Promise<RemoteSources> | undefined => this.#remoteOf(step);
+    const layersOf = (state: FileState): Promise<ImageLayer[]> => this.#layersOf(state);
+    this.#keyer = new Keyer(session, plan, {
+      ...{ contexts, runs, remoteOf },
+      digestOf: (base) => bases.image(base).descriptor.digest,
+      composeFirst: (step, context) => this.#composeFirst(step, context),
+    });
+    this.#contentKeyer = new ContentKeyer({
+      plan,
+      open: this.#open,
+      runs,
+      layersOf,
+      contextDigest: (step, context, path) => this.#keyer.mountDigest(step, context, path),
+    });
+    this.#maker = new StepMaker({
+      ...{ session, plan, contexts, runs, open: this.#open, layersOf, remoteOf },
+      signal: session.signal ? AbortSignal.any([session.signal, this.#stop.signal]) : this.#stop.signal,
+      mountTree: (step, source) => this.#mountTree(step, source),
+    });
   }
 
   /** @throws NacreError with the place of the step that failed */
   async solve(): Promise<Solution> {
     try {
       await this.#keyer.keyAll();
+      this.#traces.keyed(this.#keyer.keyed);
       await this.#checkForeignRuns();
       const { target } = this.#plan;
       const layers = await this.#layersOf(target.result);
-      this.#reportUnneeded();
+      await this.#reportUnneeded();
       const base = this.#stageBase();
       const tree = base.kind === "context" ? await this.#trees.get(base.name) : undefined;
-      return { layers, steps: this.#results, baseLayer: tree, reports: this.#reports };
+      return { layers, steps: this.#results, baseLayer: tree, reports: this.#traces.reports };
     } catch (error) {
       // Steps that run beside the one that failed stop, and are over before anything that they use is closed.
       this.#stop.abort();
@@ -143,7 +140,9 @@ export class Solver {
   async #checkForeignRuns(): Promise<void> {
     if (!this.#plan.steps.some((step) => step.kind === "run" && isForeign(step))) return;
     const { checkForeignRuns } = await import("./foreignRuns.js");
-    await checkForeignRuns(this.#plan, (id) => this.#lookup(this.#keyer.keyed[id]!) !== undefined);
+    const answered = new Set<StepId>();
+    for (const keyed of this.#keyer.keyed) if (await this.#lookup(keyed)) answered.add(keyed.step.id);
+    await checkForeignRuns(this.#plan, (id) => answered.has(id));
   }
 
   /** Where the target's chain of steps begins. */
@@ -153,7 +152,8 @@ export class Solver {
     return state;
   }
 
-  async #layersOf(state: FileState): Promise<ImageLayer[]> {
+  /** @param top the layer that the last step should have, if several executions of it are known */
+  async #layersOf(state: FileState, top?: DiffId): Promise<ImageLayer[]> {
     switch (state.kind) {
       case "scratch":
         return [];
@@ -162,18 +162,23 @@ export class Solver {
       case "context":
         return [(await this.#treeLayer(state.name)).layer];
       case "step": {
-        const step = this.#plan.steps[state.id]!;
-        const [below, solved] = await Promise.all([this.#layersOf(step.parent), this.#ensure(state.id)]);
+        // The upper step first: its record says which layer it wants below.
+        const solved = await this.#ensure(state.id, top);
+        const below = await this.#layersOf(this.#plan.steps[state.id]!.parent);
         return [...below, solved.layer];
       }
     }
   }
 
-  #ensure(id: StepId): Promise<SolvedStep> {
+  #ensure(id: StepId, wanted?: DiffId): Promise<SolvedStep> {
     let solved = this.#solved.get(id);
     if (solved === undefined) {
       const keyed = this.#keyer.keyed[id]!;
-      solved = placed(keyed.step.place, this.#solveStep(keyed)).then((result) => {
+      const solving = this.#solveStep(keyed, wanted).catch((error: unknown) => {
+        this.#traces.failed(keyed);
+        throw error;
+      });
+      solved = placed(keyed.step.place, solving).then((result) => {
         this.#results.set(id, result);
         return result;
       });
@@ -182,66 +187,81 @@ export class Solver {
     return solved;
   }
 
-  async #solveStep(keyed: KeyedStep): Promise<SolvedStep> {
-    const { step, key } = keyed;
-    const early = this.#early.get(step.id);
-    const known = early ? undefined : this.#lookup(keyed);
-    if (known) return this.#answer(step, known);
-    const made = early ?? (await this.#make(step));
-    const record = this.#record(key, keyed.ingredients, made);
-    this.#report(step, "done", record);
+  async #solveStep(keyed: KeyedStep, wanted: DiffId | undefined): Promise<SolvedStep> {
+    const early = this.#early.get(keyed.step.id);
+    if (early) return this.#recordMade(keyed, early, await this.#contentKeyer.key(keyed));
+    const known = await this.#lookup(keyed, wanted);
+    if (known && (await this.#goesWithBelow(keyed, known))) return this.#answer(keyed, known, "definition");
+    const content = await this.#byContent(keyed);
+    if (content?.record) return this.#answerByContent(keyed, content.record);
+    await this.#traces.missed(keyed, known !== undefined);
+    return this.#recordMade(keyed, await this.#maker.make(keyed.step), content?.key);
+  }
+
+  /** Where several executions of the step below are known, and where it had to be made again, one layer may not go with another. */
+  async #goesWithBelow({ step }: KeyedStep, { on }: StepRecord): Promise<boolean> {
+    if (step.parent.kind !== "step" || isLinked(step)) return true;
+    const parent = await this.#ensure(step.parent.id, on);
+    return on === undefined ? !this.#traces.isMade(step.parent.id) : parent.layer.diffId === on;
+  }
+
+  /** The content key of a step, with what it finds. */
+  async #byContent(keyed: KeyedStep): Promise<{ readonly key: ContentKey; readonly record?: StepRecord } | undefined> {
+    const key = await this.#contentKeyer.key(keyed);
+    if (key === undefined) return undefined;
+    const record = keyed.step.ignoreCache ? undefined : await this.#answers.find(key.key);
+    return record ? { key, record } : { key };
+  }
+
+  /** What was found by content answers for the definition from now on. */
+  async #answerByContent(keyed: KeyedStep, found: StepRecord): Promise<SolvedStep> {
+    const record = { ...found, ingredients: keyed.ingredients, ...(await this.#circumstances(keyed)) };
+    putRecord(this.#session.store, keyed.key, record);
+    return this.#answer(keyed, record, "content");
+  }
+
+  async #recordMade(keyed: KeyedStep, made: Made, content: ContentKey | undefined): Promise<SolvedStep> {
+    const { store } = this.#session;
+    const lists = await this.#traces.listsOf(keyed);
+    const record = { ...this.#recordOf(keyed.ingredients, made, await this.#circumstances(keyed)), lists };
+    putRecord(store, keyed.key, record);
+    if (content) putRecord(store, content.key, { ...record, ingredients: content.ingredients });
+    this.#traces.done(keyed, record);
     return solvedOf(record);
   }
 
-  #make(step: Step): Promise<Made> {
-    return step.kind === "run" && this.#runs ? this.#run(step, this.#runs) : this.#compose(step, false);
+  /** What a record tells beside what was made. */
+  async #circumstances({ step }: KeyedStep): Promise<Pick<StepRecord, "on" | "label" | "project">> {
+    const below = step.parent.kind === "step" && !isLinked(step) ? await this.#ensure(step.parent.id) : undefined;
+    return { on: below?.layer.diffId, label: step.label, project: this.#traces.project };
   }
 
-  #record(key: string, ingredients: Json, { layer, duration, warnings, log }: Made): StepRecord {
+  #recordOf(
+    ingredients: Json,
+    { layer, duration, warnings, log }: Made,
+    circumstances: Pick<StepRecord, "on" | "label" | "project"> = {},
+  ): StepRecord {
     const { diffId, size } = layer;
-    const record = { ingredients, layer: { diffId, size }, created: this.#session.now(), duration, warnings, log };
-    putRecord(this.#session.store, key, record);
-    return record;
+    const created = this.#session.now();
+    return { ingredients, layer: { diffId, size }, created, duration, warnings, log, ...circumstances };
   }
 
-  /**
-   * Where no step of this form has ever been made, a hit is as good as impossible. If there is much to read, its layer
-   * is composed before its key is known, and the key made from the very bytes that were written: each file is read once.
-   */
   async #composeFirst(step: CopyStep, context: Context): Promise<void> {
-    if (!(context instanceof LocalContext)) return;
-    if (step.ignoreCache || hasBeenMade(this.#session, step)) return;
-    if (!(await isMuchUnread(step, context))) return;
-    this.#early.set(step.id, await this.#compose(step, true));
+    const made = await this.#maker.makeEarly(step, context);
+    if (made) this.#early.set(step.id, made);
   }
 
-  #lookup({ step, key }: KeyedStep): StepRecord | undefined {
-    if (step.ignoreCache) return undefined;
-    return findRecord(this.#session.store, this.#session.lease, key);
+  /** @param wanted the layer that is wanted of several executions */
+  async #lookup({ step, key }: KeyedStep, wanted?: DiffId): Promise<StepRecord | undefined> {
+    if (this.#freshness.isFresh(step.id)) return undefined;
+    return this.#answers.find(key, wanted && (({ layer }) => layer.diffId === wanted));
   }
 
-  #answer(step: Step, record: StepRecord): SolvedStep {
-    this.#session.cached(`step:${step.id}`, step.label);
+  #answer(keyed: KeyedStep, record: StepRecord, by: "definition" | "content"): SolvedStep {
+    const { step } = keyed;
     for (const warning of record.warnings) this.#session.warn({ ...warning, place: step.place });
-    this.#report(step, "cached", record);
+    this.#traces.answered(keyed, record, by);
     return solvedOf(record);
-  }
-
-  #report({ label }: Step, outcome: StepReport["outcome"], { duration, log, layer }: StepRecord): void {
-    const spent = outcome === "cached" ? 0 : duration;
-    this.#reports.push({ label, outcome, duration: spent, log, layer });
-    this.#session.history.push({ label, outcome, duration: spent, log });
-  }
-
-  async #parentTree(step: Step): Promise<FileTree> {
-    return this.#open.tree(isLinked(step) ? [] : await this.#layersOf(step.parent));
-  }
-
-  async #fromTree(step: CopyStep): Promise<FileTree> {
-    if (step.from.kind === "context") {
-      return areAllRemote(step.sources, await this.#remoteOf(step)) ? emptyTree : this.#contexts.open(step.from.name);
-    }
-    return this.#open.tree(await this.#layersOf(step.from));
   }
 
   /** The sources of a step that are no files of its context; undefined if all are. */
@@ -255,26 +275,6 @@ export class Solver {
     return remote;
   }
 
-  /** Inputs are solved outside the limit here too. */
-  async #run(step: RunStep, runs: Runs): Promise<Made> {
-    runs.expect();
-    const [root, requested] = await Promise.all([
-      this.#layersOf(step.parent),
-      runs.requestMounts(step, (source) => this.#mountTree(step, source)),
-    ]);
-    return this.#limited(() =>
-      this.#session.vertex(`step:${step.id}`, step.label, async (vertex) => {
-        const started = performance.now();
-        const warnings: StepWarning[] = [];
-        const { warn } = this.#environment(step, undefined, vertex, warnings);
-        const mtime = reproducibleTime(this.#session, this.#plan);
-        const work = { root, requested, mtime, signal: this.#signal, vertex, warn };
-        const { layer, log } = await runs.execute(step, work);
-        return { layer, log, warnings, duration: Math.round(performance.now() - started) };
-      }),
-    );
-  }
-
   /** The layers of what a mount shows. What lies in a context is copied into a layer of its own, cached like any COPY. */
   async #mountTree(step: RunStep, source: PlannedSource): Promise<TreeSource> {
     if (source.from.kind !== "context") {
@@ -283,80 +283,12 @@ export class Solver {
     const { contextCopy } = await import("./runMounts.js");
     const { copy, path } = contextCopy(step, source, await this.#contexts.open(source.from.name));
     const keyed = await this.#keyer.key(copy);
-    const known = this.#lookup(keyed);
+    const known = copy.ignoreCache ? undefined : await this.#answers.find(keyed.key);
     if (known) return { layers: [solvedOf(known).layer], path };
-    const made = await this.#compose(copy, false, `internal:mount ${step.id} ${source.from.name} ${source.path}`);
-    return { layers: [solvedOf(this.#record(keyed.key, keyed.ingredients, made)).layer], path };
-  }
-
-  /** @param learn digests of context files are not known yet and learnt on the way */
-  async #compose(step: Step, learn: boolean, id = `step:${step.id}`): Promise<Made> {
-    // Inputs are solved outside the limit: a step that waits for others must not keep them from running.
-    const [parent, from] = await Promise.all([
-      this.#parentTree(step),
-      step.kind === "copy" ? this.#fromTree(step) : undefined,
-    ]);
-    return this.#limited(() =>
-      this.#session.vertex(id, step.label, async (vertex) => {
-        const started = performance.now();
-        const warnings: StepWarning[] = [];
-        const env = { ...this.#environment(step, parent, vertex, warnings), learn };
-        const layer = await this.#composeKind(step, from, env);
-        return { layer, warnings, duration: Math.round(performance.now() - started) };
-      }),
-    );
-  }
-
-  /** As many at once as there are jobs. */
-  async #limited<T>(work: () => Promise<T>): Promise<T> {
-    this.#limit ??= import("p-limit").then(({ default: pLimit }) =>
-      pLimit(Math.max(1, this.#session.request.jobs ?? availableParallelism())),
-    );
-    const limit = await this.#limit;
-    return limit(work);
-  }
-
-  async #composeKind(step: Step, from: FileTree | undefined, env: ComposeEnv): Promise<WrittenLayer> {
-    const { composeCopy, composeWorkdir } = await import("../compose/compose.js");
-    switch (step.kind) {
-      case "workdir":
-        return composeWorkdir(step, env);
-      case "copy": {
-        if (step.from.kind !== "context") {
-          return composeCopy(step, from!, env).catch(async (error: unknown) => {
-            throw await explained(error, step, this.#plan, from!, this.#contexts);
-          });
-        }
-        const previous = env.learn ? undefined : await lastLayer(this.#session, this.#open, step);
-        const remote = await this.#remoteOf(step);
-        const layer = await composeCopy(step, from!, { ...env, previous, remote });
-        rememberLayer(this.#session, step, layer);
-        return layer;
-      }
-      case "run":
-        throw new NacreError("INTERNAL", "a RUN is executed, not composed");
-    }
-  }
-
-  #environment<T extends FileTree | undefined>(
-    step: Step | undefined,
-    parent: T,
-    vertex: Vertex,
-    warnings: StepWarning[],
-  ): Omit<ComposeEnv, "parent"> & { readonly parent: T } {
-    const session = this.#session;
-    return {
-      store: session.store,
-      parent,
-      now: Math.floor(epochOf(session, this.#plan) ?? session.now() / 1000),
-      mtime: reproducibleTime(session, this.#plan),
-      signal: this.#signal,
-      warn: (rule, message) => {
-        warnings.push({ rule, message });
-        session.warn({ rule, message, ...(step ? { place: step.place } : {}) });
-      },
-      onProgress: (bytes, total) => vertex.progress(bytes, total, "bytes"),
-    };
+    const id = `internal:mount ${step.id} ${source.from.name} ${source.path}`;
+    const record = this.#recordOf(keyed.ingredients, await this.#maker.compose(copy, false, id));
+    putRecord(this.#session.store, keyed.key, record);
+    return { layers: [solvedOf(record).layer], path };
   }
 
   /** A directory context that serves as a base becomes a layer of its own. */
@@ -370,52 +302,28 @@ export class Solver {
   }
 
   async #solveTree(name: string): Promise<SolvedStep> {
-    const ingredients = treeIngredients(
-      await this.#keyer.treeDigest(name),
-      reproducibleTime(this.#session, this.#plan),
-    );
+    const session = this.#session;
+    const ingredients = treeIngredients(await this.#keyer.treeDigest(name), reproducibleTime(session, this.#plan));
     const key = keyOf(ingredients);
     const label = `[internal] load context ${name}`;
-    const record = this.#session.request.noCache
-      ? undefined
-      : findRecord(this.#session.store, this.#session.lease, key);
-    if (record) {
-      this.#session.cached(`internal:tree ${name}`, label);
-      return solvedOf(record);
+    const known = session.request.noCache ? undefined : await this.#answers.find(key);
+    if (known) {
+      session.cached(`internal:tree ${name}`, label);
+      return solvedOf(known);
     }
-    return this.#session.vertex(`internal:tree ${name}`, label, async (vertex) => {
-      const { composeTree } = await import("../compose/compose.js");
-      const started = performance.now();
-      const context = await this.#contexts.open(name);
-      const layer = await composeTree(context, this.#environment(undefined, await this.#open.tree([]), vertex, []));
-      const duration = Math.round(performance.now() - started);
-      return solvedOf(this.#record(key, ingredients, { layer, duration, warnings: [] }));
-    });
+    const record = this.#recordOf(ingredients, await this.#maker.composeTree(name, `internal:tree ${name}`, label));
+    putRecord(session.store, key, record);
+    return solvedOf(record);
   }
 
   /** Steps that nothing had to be asked for, because what is built on them was there: they count as cached too. */
-  #reportUnneeded(): void {
+  async #reportUnneeded(): Promise<void> {
     for (const keyed of this.#keyer.keyed) {
       if (this.#solved.has(keyed.step.id)) continue;
-      const record = this.#lookup(keyed);
-      if (record) this.#answer(keyed.step, record);
+      const record = await this.#lookup(keyed);
+      if (record) this.#answer(keyed, record, "definition");
     }
   }
-}
-
-/** Below this much, reading files twice costs less than the chance of a hit is worth. */
-const MUCH_BYTES = 64 << 20;
-
-async function isMuchUnread(step: CopyStep, context: LocalContext): Promise<boolean> {
-  const nodes = step.sources.flatMap((word) =>
-    step.parents
-      ? selectWithParents(context, word).map(({ root }) => root)
-      : selectSources(context, word).map(({ node }) => node),
-  );
-  const directories = nodes.filter((node) => node.type === "dir");
-  for (const directory of directories) await context.scan(directory);
-  const { bytes, fromCache } = context.stats();
-  return directories.length > 0 && fromCache === 0 && bytes >= MUCH_BYTES;
 }
 
 function solvedOf(record: StepRecord): SolvedStep {

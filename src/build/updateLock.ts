@@ -49,7 +49,7 @@ export async function writeUpdatedLock(request: BuildRequest): Promise<UpdatedLo
 async function lookUp(request: BuildRequest): Promise<ReadonlyMap<string, Digest>> {
   const { dockerfile } = await readDockerfile(request);
   const contexts = parseNamedContexts(request.buildContexts ?? {});
-  const registries = await registriesOf({ signal: request.signal, warn: () => {} });
+  const registries = await registriesOf(request, { warn: () => {} });
   const bases = new Map<string, KnownBase>();
   const digests = new Map<string, Digest>();
   const look = async (wanted: WantedBase): Promise<KnownBase> => {

@@ -26,7 +26,9 @@ export type InputIdentity =
   /** The result of another step: its key. */
   | { readonly kind: "step"; readonly key: string }
   /** A directory that serves as a whole file system: digest of its tree. */
-  | { readonly kind: "tree"; readonly digest: string };
+  | { readonly kind: "tree"; readonly digest: string }
+  /** In content keys: layers by what they hold, wherever they came from. The platform keeps equal files of different machines apart. */
+  | { readonly kind: "content"; readonly digest: string; readonly platform: string };
 
 /** One match of a source word. */
 export interface SourceIngredient {
@@ -55,6 +57,13 @@ export type SourceIngredients =
       readonly from: InputIdentity;
       readonly words: readonly string[];
       readonly exclude: readonly string[];
+    }
+  /** In content keys: files of an image or a stage, by content. */
+  | {
+      readonly kind: "selection";
+      readonly words: readonly WordIngredient[];
+      /** Digest of what extended attributes they have beside capabilities. */
+      readonly attributes?: string | undefined;
     };
 
 /** The parts of a key that do not come from the step itself. */

@@ -91,6 +91,8 @@ export interface MountIdentities {
   readonly input: (from: FileState) => InputIdentity | Promise<InputIdentity>;
   /** Digest of what a path of a context holds: {@link contextMountDigest}. */
   readonly content: (context: string, path: ByteString) => string | Promise<string>;
+  /** In content keys: digest of what a path of a stage or an image holds. Undefined: it counts by identity. */
+  readonly selection?: ((from: FileState, path: ByteString) => Promise<string>) | undefined;
 }
 
 /**
@@ -159,6 +161,7 @@ async function seedIngredients(seed: PlannedSource, identities: MountIdentities)
 /** Files of a context by content, wherever they lie; a path in anything else. */
 async function sourceIngredients({ from, path }: PlannedSource, identities: MountIdentities): Promise<Json> {
   if (from.kind === "context") return { kind: "context", digest: await identities.content(from.name, path) };
+  if (identities.selection) return { kind: "selection", digest: await identities.selection(from, path) };
   return { kind: "path", from: (await identities.input(from)) as Json, path: fromByteString(path) };
 }
 

@@ -3,21 +3,34 @@ import { type ExcludeFilter, excludeFilter } from "../context/exclude.js";
 import type { RemoteSource, RemoteSources } from "../context/remoteSource.js";
 import {
   isBelowMatch,
-  type ParentedSelection,
   type SelectedSource,
   selectSources,
   selectWithParents,
   splitAtPivot,
 } from "../context/select.js";
-import { treeDigest } from "../context/treeDigest.js";
+import { type TreeDigestOptions, treeDigest } from "../context/treeDigest.js";
 import { cleanPath, type FileTree, pathOf, type TreeNode, walkTree } from "../layer/fileTree.js";
-import type { Digest } from "../oci/digest.js";
 import type { CopyStep } from "../plan/graph.js";
 import { fromByteString, toByteString } from "../support/bytes.js";
+import { withoutUserinfo } from "../support/url.js";
 import type { InputIdentity, SourceIngredient, SourceIngredients, WordIngredient } from "./ingredients.js";
+import { type ListRoot, type RootPlace, rootOf, type StepRoots, type WordFacts } from "./listRoots.js";
 
 /** How `--chmod` changes modes; the same function that composing uses. */
 export type ModeOf = (mode: number, isDirectory: boolean) => number;
+
+/** The sources of a step as they are keyed, and where the lists of their files begin. */
+export interface KeyedSources {
+  readonly sources: SourceIngredients;
+  readonly lists: StepRoots;
+}
+
+/** What keying is given beside the step. */
+export interface KeyingOptions {
+  /** Words of ADD that are no files of the context. */
+  readonly remote?: RemoteSources | undefined;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
 
 /**
  * Keys the files of a context that a step copies. Reads only what the context does not know yet.
@@ -27,44 +40,60 @@ export async function contextSources(
   step: CopyStep,
   context: FileTree,
   modeOf: ModeOf | undefined,
-  { putList, remote, onProgress }: KeyingOptions = {},
+  options: KeyingOptions = {},
 ): Promise<SourceIngredients> {
+  return (await keyContextSources(step, context, modeOf, options)).sources;
+}
+
+/**
+ * The same, with the roots of the lists that explain a later miss.
+ * @throws NacreError SOURCE_NOT_FOUND
+ */
+export async function keyContextSources(
+  step: CopyStep,
+  context: FileTree,
+  modeOf: ModeOf | undefined,
+  { remote, onProgress }: KeyingOptions = {},
+): Promise<KeyedSources> {
   const exclude = step.exclude.length === 0 ? undefined : excludeFilter(step.exclude);
   const mode = modeOf && ((node: TreeNode): number => modeOf(node.mode, node.type === "dir"));
-  const keying: Keying = { context, exclude, mode, putList };
-  if (step.parents)
-    return keyParented(
-      step.sources.map((word) => selectWithParents(context, word)),
-      keying,
-      onProgress,
-    );
+  const keying: Keying = { context, exclude, mode };
+  if (step.parents) return keyParented(step.sources, keying, onProgress);
   const words = step.sources.map((word) => remote?.get(word) ?? selectSources(context, word));
   const nodes = words.flatMap((word) => (isRemote(word) ? [] : word.map(({ node }) => node)));
   await context.prepare(nodes, onProgress);
-  return {
-    kind: "context",
-    words: words.map((word) => (isRemote(word) ? keyRemote(word, step) : keyWord(word, keying))),
-  };
-}
-
-/** What keying is given beside the step. */
-export interface KeyingOptions {
-  readonly putList?: ((bytes: Uint8Array) => Digest) | undefined;
-  /** Words of ADD that are no files of the context. */
-  readonly remote?: RemoteSources | undefined;
-  readonly onProgress?: ((bytes: number) => void) | undefined;
+  const keyed = words.map((word, i) => (isRemote(word) ? keyRemote(word, step) : keyWord(word, i, keying)));
+  const facts = words.map((word, i): WordFacts => {
+    const text = step.sources[i]!;
+    return isRemote(word) ? { text: withoutUserinfo(text), remote: true } : { text };
+  });
+  return keyedSources(keyed, facts);
 }
 
 function isRemote(word: RemoteSource | readonly SelectedSource[]): word is RemoteSource {
   return !Array.isArray(word);
 }
 
-function keyRemote({ name, digest, unpack }: RemoteSource, { exclude }: CopyStep): WordIngredient {
+/** A word as it stands in the key, and the roots of its lists. */
+interface KeyedWord {
+  readonly word: WordIngredient;
+  readonly roots: readonly ListRoot[];
+}
+
+function keyedSources(keyed: readonly KeyedWord[], words: readonly WordFacts[]): KeyedSources {
   return {
+    sources: { kind: "context", words: keyed.map(({ word }) => word) },
+    lists: { words, roots: keyed.flatMap(({ roots }) => roots) },
+  };
+}
+
+function keyRemote({ name, digest, unpack }: RemoteSource, { exclude }: CopyStep): KeyedWord {
+  const word: WordIngredient = {
     matches: [name === undefined ? { digest } : { name, digest }],
     unpack: unpack || undefined,
     exclude: exclude.length > 0 ? exclude : undefined,
   };
+  return { word, roots: [] };
 }
 
 /** What all words of a step are keyed with. */
@@ -72,34 +101,47 @@ interface Keying {
   readonly context: FileTree;
   readonly exclude: ExcludeFilter | undefined;
   readonly mode: ((node: TreeNode) => number) | undefined;
-  readonly putList: ((bytes: Uint8Array) => Digest) | undefined;
 }
 
-function keyWord(matches: readonly SelectedSource[], { context, exclude, mode, putList }: Keying): WordIngredient {
-  const keyed = matches.map(({ name, node }): SourceIngredient => {
+function keyWord(matches: readonly SelectedSource[], index: number, { context, exclude, mode }: Keying): KeyedWord {
+  const roots = matches.map(({ node }, match) => {
     const include = exclude && ((below: TreeNode): boolean => exclude(node, below));
-    const digest = treeDigest(context, node, { mode, include, putList });
+    return keyRoot({ kind: "word", word: index, match }, context, node, { mode, include });
+  });
+  const keyed = matches.map(({ name, node }, i): SourceIngredient => {
+    const { digest } = roots[i]!;
     return node.type === "dir" ? { digest } : { name, digest };
   });
-  return { matches: keyed, shared: sharedInodes(context, matches) };
+  return { word: { matches: keyed, shared: sharedInodes(context, matches) }, roots };
+}
+
+function keyRoot(at: RootPlace, tree: FileTree, node: TreeNode, options: TreeDigestOptions): ListRoot {
+  return rootOf(at, tree, node, treeDigest(tree, node, options), options);
 }
 
 /** With `--parents` the directories above the matches are written too, so that the pivot's directory is what is keyed. */
 async function keyParented(
-  words: readonly (readonly ParentedSelection[])[],
-  { context, exclude, mode, putList }: Keying,
+  sources: readonly string[],
+  { context, exclude, mode }: Keying,
   onProgress: ((bytes: number) => void) | undefined,
-): Promise<SourceIngredients> {
+): Promise<KeyedSources> {
+  const words = sources.map((word) => selectWithParents(context, word));
   await context.prepare(
     words.flat().flatMap(({ matches }) => [...matches]),
     onProgress,
   );
-  const keyed = (selection: ParentedSelection): SourceIngredient => {
-    const { root } = selection;
-    const include = (node: TreeNode): boolean => isBelowMatch(selection, node) && (exclude?.(root, node) ?? true);
-    return { digest: treeDigest(context, root, { mode, include, putList }) };
-  };
-  return { kind: "context", words: words.map((selections) => ({ matches: selections.map(keyed) })) };
+  const keyed = words.map((selections, word): KeyedWord => {
+    const roots = selections.map((selection, match) => {
+      const { root } = selection;
+      const include = (node: TreeNode): boolean => isBelowMatch(selection, node) && (exclude?.(root, node) ?? true);
+      return keyRoot({ kind: "word", word, match }, context, root, { mode, include });
+    });
+    return { word: { matches: roots.map(({ digest }) => ({ digest })) }, roots };
+  });
+  return keyedSources(
+    keyed,
+    sources.map((text) => ({ text })),
+  );
 }
 
 /** Hard links between different matches of one word: the layer keeps them, and no digest of a single match tells of them. */

@@ -21,7 +21,7 @@ import {
   validatorsOf,
   verifyStored,
 } from "./downloadCache.js";
-import { type Transferred, transfer } from "./downloadTransfer.js";
+import { isStillStored, type Transferred, transfer } from "./downloadTransfer.js";
 
 /** Most bytes of a download where nothing else is said. */
 const MAX_BYTES = 32 * 2 ** 30;
@@ -77,6 +77,38 @@ export async function download(store: Store, request: DownloadRequest): Promise<
   return new Downloader(store, request, address, checksum).run();
 }
 
+/** What is known of a download without downloading it. */
+export interface LookedUp {
+  readonly digest: Digest;
+  /** As in {@link Download.name}. */
+  readonly name: string;
+}
+
+/**
+ * What a download would give, as far as that can be told without it: by its checksum, or because the server says that
+ * what is in the store is still right. The store is not changed.
+ * @returns undefined if it has to be downloaded to be known
+ * @throws NacreError CONTENT_INVALID for a malformed checksum; CANCELLED
+ */
+export async function lookUpDownload(store: Store, request: DownloadRequest): Promise<LookedUp | undefined> {
+  const address = parseHttpAddress(request.url);
+  const name = downloadName(request.url);
+  if (request.checksum !== undefined) return { digest: parseChecksum(request.checksum), name };
+  const stored = readStored(sourcePath(store, "http", sourceName(address)));
+  if (stored === undefined) return undefined;
+  if (request.offline) return { digest: stored.digest, name };
+  const { env, limits, signal, authorization } = request;
+  const unchanged = await isStillStored({
+    ...{ address, authorization, verified: false },
+    setting: { env, limits: { ...HTTP_LIMITS, ...limits }, signal },
+    stored: { answered: stored.answered, validators: validatorsOf(stored) },
+  }).catch((error: unknown) => {
+    if (signal?.aborted) throw error;
+    return false;
+  });
+  return unchanged ? { digest: stored.digest, name } : undefined;
+}
+
 class Downloader {
   readonly #store: Store;
   readonly #request: DownloadRequest;
@@ -94,7 +126,7 @@ class Downloader {
     this.#address = address;
     this.#checksum = checksum;
     this.#label = shownUrl(address.url);
-    this.#source = sha256Hex(address.url.href);
+    this.#source = sourceName(address);
     this.#name = downloadName(request.url);
   }
 
@@ -186,6 +218,11 @@ class Downloader {
       facts: { url: this.#label },
     });
   }
+}
+
+/** What a download is called among the store's sources. */
+function sourceName({ url }: HttpAddress): string {
+  return sha256Hex(url.href);
 }
 
 /**

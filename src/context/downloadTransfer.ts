@@ -60,6 +60,35 @@ export function transfer(job: TransferJob): Promise<Transferred | "unchanged"> {
   return new Transfer(job).run();
 }
 
+/**
+ * Asks, once, whether what is stored still is the content: by HEAD, by GET where a server does not take that.
+ * @throws PassingFailure or NacreError NETWORK, CANCELLED if there is no answer
+ */
+export async function isStillStored({ stored, setting, ...wanted }: Probe): Promise<boolean> {
+  const headers = (identity: string): Record<string, string> =>
+    stored.answered === answeredBy(identity) ? conditionalHeaders(stored.validators) : {};
+  for (const method of ["HEAD", "GET"] as const) {
+    const answer = await follow(wanted, headers, { ...setting, method });
+    await answer.close();
+    if (method === "GET" || answer.status < 400) return isUnchanged(stored, answer);
+  }
+  return false;
+}
+
+/** What {@link isStillStored} asks about. */
+export interface Probe extends Wanted {
+  readonly setting: HttpSetting;
+  readonly stored: NonNullable<TransferJob["stored"]>;
+}
+
+function isUnchanged(stored: TransferJob["stored"], answer: HttpAnswer): boolean {
+  const { identity, validators } = contentHead(answer);
+  if (stored === undefined || stored.answered !== answeredBy(identity)) return false;
+  // Some servers give ETags, but do not understand conditions.
+  const isSame = answer.status === 200 && validators.etag !== undefined && validators.etag === stored.validators.etag;
+  return isSame || answer.status === 304;
+}
+
 /** The content must be brought from its start again. */
 class Restart extends Error {}
 
@@ -94,20 +123,12 @@ class Transfer {
     );
     try {
       const head = contentHead(answer);
-      if (this.#isUnchanged(answer, head)) return "unchanged";
+      if (isUnchanged(stored, answer)) return "unchanged";
       if (answer.status < 200 || answer.status > 299 || answer.status === 206) throw this.#refused(answer);
       return await this.#receive(answer, head);
     } finally {
       await answer.close();
     }
-  }
-
-  #isUnchanged({ status }: HttpAnswer, { identity, validators }: ContentHead): boolean {
-    const { stored } = this.#job;
-    if (stored === undefined || stored.answered !== answeredBy(identity)) return false;
-    // Some servers give ETags, but do not understand conditions.
-    const isSame = status === 200 && validators.etag !== undefined && validators.etag === stored.validators.etag;
-    return isSame || status === 304;
   }
 
   /** Asks until there is an answer that is no failure. @param also a status that is none */

@@ -31,6 +31,8 @@ export interface DigestingTree extends FileTree {
   readonly keepsDigests: true;
   /** The same as {@link treeDigest} without `mode` and `include`, but unchanged directories cost nothing. */
   listDigest(node: TreeNode, putList?: (bytes: Uint8Array) => Digest): Digest;
+  /** Hands over the lists below a node that are not kept yet. A list that is kept stands for all lists below it. */
+  storeLists(node: TreeNode, hasList: (digest: Digest) => boolean, putList: (bytes: Uint8Array) => Digest): void;
 }
 
 /**
@@ -42,6 +44,27 @@ export function treeDigest(tree: FileTree, node: TreeNode, options: TreeDigestOp
   const inodes = new Map<unknown, number>();
   const selected = select(tree, node, "", options, inodes) ?? { node, below: node.type === "dir" ? [] : undefined };
   return new Digester(tree, options, inodes).root(selected);
+}
+
+/**
+ * Hands over the lists from which {@link treeDigest} with the same options makes its digest, children before parents:
+ * of a tree that keeps digests only those that are not there yet, of any other all. Files must have been prepared.
+ */
+export function collectLists(
+  tree: FileTree,
+  node: TreeNode,
+  options: Omit<TreeDigestOptions, "putList">,
+  { hasList, putList }: ListReceiver,
+): void {
+  if (!options.mode && !options.include && keepsDigests(tree)) tree.storeLists(node, hasList, putList);
+  else treeDigest(tree, node, { ...options, putList });
+}
+
+/** Who takes lists, and knows which need not be made again. */
+export interface ListReceiver {
+  readonly hasList: (digest: Digest) => boolean;
+  /** The bytes may be overwritten afterwards. */
+  readonly putList: (bytes: Uint8Array) => Digest;
 }
 
 function keepsDigests(tree: FileTree): tree is DigestingTree {

@@ -60,6 +60,8 @@ const LETTERS: Readonly<Record<FileType, number>> = {
 };
 const TYPES = new Map(Object.entries(LETTERS).map(([type, letter]) => [letter, type as FileType]));
 
+const DIGEST_BYTES = 32;
+
 /** Most bytes that an entry takes beside its name, target and capability. */
 const FIXED = 80;
 
@@ -197,6 +199,56 @@ class ListReader {
     this.#at += length;
     return part;
   }
+}
+
+/** Where an entry stands in the bytes of a list. */
+export interface EntryPlace {
+  readonly start: number;
+  readonly end: number;
+  readonly type: FileType;
+  readonly nameStart: number;
+  readonly nameEnd: number;
+}
+
+/** Where the first entry of a list begins. */
+export const FIRST_ENTRY = MAGIC.length;
+
+/**
+ * Goes through the entries of a list without reading them; several times as fast as {@link parseList}. The place that
+ * `visit` is given is good until it returns.
+ * @throws NacreError CONTENT_INVALID if the bytes are not a list
+ */
+export function scanList(bytes: Uint8Array, visit: (place: EntryPlace) => void): void {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (buffer.toString("latin1", 0, FIRST_ENTRY) !== MAGIC) throw invalid("it does not begin as one");
+  const place = { start: FIRST_ENTRY, end: FIRST_ENTRY, type: "file" as FileType, nameStart: 0, nameEnd: 0 };
+  const lengthAt = (at: number): number => {
+    if (at + 2 > buffer.length) throw invalid("it ends within an entry");
+    return 2 + buffer.readUInt16BE(at);
+  };
+  while (place.end < buffer.length) {
+    place.start = place.end;
+    const type = TYPES.get(buffer[place.start]!);
+    if (!type) throw invalid(`there is no type ${buffer[place.start]}`);
+    const flags = buffer[place.start + 1] ?? 0;
+    place.type = type;
+    place.nameStart = place.start + 6;
+    let at = place.start + 4 + lengthAt(place.start + 4);
+    place.nameEnd = at;
+    at += (flags & OWNER ? 8 : 0) + (flags & GROUP ? 4 : 0);
+    if (flags & CAPABILITY) at += lengthAt(at);
+    place.end = at + (type === "symlink" ? lengthAt(at) : PARTICULARS[type]);
+    if (place.end > buffer.length) throw invalid("it ends within an entry");
+    visit(place);
+  }
+}
+
+/** Bytes at the end of an entry, by type. */
+const PARTICULARS = { file: 40, dir: DIGEST_BYTES, char: 8, block: 8, fifo: 0 } as const;
+
+/** The digest at the end of a file's or directory's entry, 64 hex digits. */
+export function entryDigest(bytes: Uint8Array, { end }: EntryPlace): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex", end - DIGEST_BYTES, end);
 }
 
 function invalid(why: string): NacreError {

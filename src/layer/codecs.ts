@@ -14,10 +14,13 @@ import { type Framing, GzipFraming, gzipBlock } from "./gzipFraming.js";
 /** The codecs that layers can be written with. */
 export type Codec = "gzip" | "zstd";
 
-/** The levels that a codec takes, and the one it takes by itself. */
+/**
+ * The levels that a codec takes, and the one it takes by itself. zlib at 4 packs 3 % less than at 6, the usual one, in
+ * three fifths of the time; that is about what the compressors of other builders make at their default.
+ */
 export const CODEC_LEVELS: Readonly<
   Record<Codec, { readonly min: number; readonly max: number; readonly usual: number }>
-> = { gzip: { min: 0, max: 9, usual: 6 }, zstd: { min: 1, max: 22, usual: 3 } };
+> = { gzip: { min: 0, max: 9, usual: 4 }, zstd: { min: 1, max: 22, usual: 3 } };
 
 /** Compresses blocks, several at once. */
 export interface BlockCompressor {
@@ -72,7 +75,12 @@ export function framingOf(codec: Codec): Framing {
 
 const NOTHING = Buffer.alloc(0);
 /** A zstd file is nothing but frames, one for each block (RFC 8878 §3). */
-const FRAMES: Framing = { begin: () => NOTHING, add: (block) => block, end: () => NOTHING };
+const FRAMES: Framing = {
+  begin: () => NOTHING,
+  add: (block) => block,
+  end: () => NOTHING,
+  bytesOf: (block) => block,
+};
 
 async function nativeFrame(block: Buffer, level: number): Promise<Buffer> {
   const params = { [native.constants.ZSTD_c_compressionLevel!]: level };

@@ -6,8 +6,9 @@
  */
 import { type DiffId, type Digest, digestOfHex } from "../oci/digest.js";
 import { NacreError } from "../support/errors.js";
-import { createHasher, sha256Hex } from "../support/hash.js";
+import { createHasher, type Hasher, sha256Hex } from "../support/hash.js";
 import { type BlockCompressor, type Codec, codecVersion, framingOf, openCompressor } from "./codecs.js";
+import type { TarDigests } from "./tarDigests.js";
 
 /** Where compressed blocks are kept between builds. It may lose them at any time. */
 export interface BlockCache {
@@ -29,17 +30,29 @@ export interface CompressOptions {
   /** Blocks that are compressed at once. */
   readonly jobs: number;
   readonly blocks?: BlockCache | undefined;
-  /** {@link CompressedLayer.keys} of an earlier run over the same tar: spares reading what the cache has. */
-  readonly keys?: readonly string[] | undefined;
-  /** Digest that the uncompressed tar must have. It can be checked only where no `keys` are given. */
+  /** Digest that the uncompressed tar must have. */
   readonly diffId?: DiffId | undefined;
+  /** Digests of the tar and of its blocks, if someone else makes them: then only blocks that are compressed are read. */
+  readonly digests?: TarDigests | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes of the uncompressed tar that are done. */
   readonly onProgress?: ((done: number) => void) | undefined;
+  /** Gets the pieces of the file in order, as they are made; the next one waits for it. */
+  readonly onPiece?: ((piece: Buffer, isReused: boolean) => Promise<void> | undefined) | undefined;
+}
+
+/** What a compressed layer is put together from: enough to read it again, from anywhere, if the cache keeps its blocks. */
+export interface CompressedParts {
+  /** Names of the blocks in the cache. */
+  readonly keys: readonly string[];
+  /** Bytes of each block in the file. */
+  readonly lengths: readonly number[];
+  /** What stands after the blocks. */
+  readonly end: Buffer;
 }
 
 /** A layer that was compressed. */
-export interface CompressedLayer {
+export interface CompressedLayer extends CompressedParts {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
@@ -47,15 +60,6 @@ export interface CompressedLayer {
   readonly reused: number;
   /** Blocks that were compressed. */
   readonly made: number;
-  /** Names of the blocks in the cache. */
-  readonly keys: readonly string[];
-}
-
-/** The next bytes of a compressed layer. */
-export interface CompressedPiece {
-  readonly bytes: Buffer;
-  /** The block that it is; absent for what stands before and after the blocks. */
-  readonly block?: { readonly key: string; readonly reused: boolean } | undefined;
 }
 
 interface Block {
@@ -68,112 +72,152 @@ interface Block {
 /**
  * Compresses a layer; holds a few blocks for each job in memory, whatever the layer's size.
  * @throws NacreError USAGE on a level that the codec does not have, CONTENT_INVALID if the tar is not that of `diffId`,
- * CANCELLED
+ * CANCELLED, and what `read`, `digests` and `onPiece` throw
  */
 export async function compressLayer(options: CompressOptions): Promise<CompressedLayer> {
+  const framing = framingOf(options.codec);
   const hasher = createHasher();
   const keys: string[] = [];
+  const lengths: number[] = [];
   const count = { size: 0, reused: 0, made: 0 };
-  for await (const { bytes, block } of compressedPieces(options)) {
-    hasher.update(bytes);
-    count.size += bytes.length;
-    if (block === undefined) continue;
-    keys.push(block.key);
-    count[block.reused ? "reused" : "made"]++;
+  const take = (piece: Buffer, isReused: boolean): Promise<void> | undefined => {
+    hasher.update(piece);
+    count.size += piece.length;
+    return options.onPiece?.(piece, isReused);
+  };
+  const whole = options.digests === undefined && options.diffId !== undefined ? createHasher() : undefined;
+  const source = new BlockSource(options, (number) => rawBlock(options, number, whole));
+  await take(framing.begin(), false);
+  for await (const { key, bytes, reused } of source.from(0)) {
+    const piece = framing.add(bytes);
+    await take(piece, reused);
+    keys.push(key);
+    lengths.push(piece.length);
+    count[reused ? "reused" : "made"]++;
+    options.onProgress?.(options.cuts[keys.length] ?? options.size);
   }
-  return { digest: digestOfHex(hasher.hex()), ...count, keys };
+  await assertDiffId(options, whole);
+  const end = framing.end();
+  await take(end, false);
+  return { digest: digestOfHex(hasher.hex()), ...count, keys, lengths, end };
 }
 
-/** The same as a stream of pieces in order: for those who write the bytes somewhere. */
-export async function* compressedPieces(options: CompressOptions): AsyncGenerator<CompressedPiece> {
-  const compressor = openCompressor(options.codec, options.level, options.jobs);
+/**
+ * A compressed layer again, from an offset in the file on. Blocks that the cache has lost are compressed once more.
+ * @throws NacreError CONTENT_INVALID if a block is not what it was, CANCELLED
+ */
+export async function* readCompressed(
+  options: CompressOptions,
+  parts: CompressedParts,
+  offset = 0,
+): AsyncGenerator<Buffer> {
   const framing = framingOf(options.codec);
-  const blocks = new BlockMaker(options, compressor);
-  try {
-    yield { bytes: framing.begin() };
-    for (let block = await blocks.next(); block; block = await blocks.next()) {
-      throwIfAborted(options.signal);
-      yield { bytes: framing.add(block.bytes), block };
-      options.onProgress?.(blocks.done);
-    }
-    blocks.check();
-    yield { bytes: framing.end() };
-  } finally {
-    await blocks.settle();
-    await compressor.close();
+  const begin = framing.begin();
+  if (offset < begin.length) yield begin.subarray(offset);
+  let first = 0;
+  let at = begin.length;
+  while (first < parts.lengths.length && at + parts.lengths[first]! <= offset) at += parts.lengths[first++]!;
+  const source = new BlockSource(options, async (number) => ({ key: parts.keys[number]! }));
+  for await (const { number, bytes } of source.from(first)) {
+    const piece = framing.bytesOf(bytes);
+    if (piece.length !== parts.lengths[number]) throw otherBlock();
+    yield piece.subarray(Math.max(0, offset - at));
+    at += piece.length;
   }
+  yield parts.end.subarray(Math.min(parts.end.length, Math.max(0, offset - at)));
 }
 
-/** Makes blocks, a few ahead of the one that is asked for. */
-class BlockMaker {
-  readonly #options: CompressOptions;
-  readonly #compressor: BlockCompressor;
-  readonly #prefix: string;
-  readonly #starts: readonly number[];
-  readonly #pending: Promise<Block>[] = [];
-  readonly #whole = createHasher();
-  #begun = 0;
-  #given = 0;
+/** A block before it is compressed: what it is called, and its bytes if they were read already. */
+interface RawBlock {
+  readonly key: string;
+  readonly bytes?: Buffer | undefined;
+}
 
-  constructor(options: CompressOptions, compressor: BlockCompressor) {
-    this.#options = options;
-    this.#compressor = compressor;
-    this.#prefix = `${options.codec}:${codecVersion(options.codec)}:${options.level}`;
-    // An empty input still is one empty block: no bytes at all would be no valid file.
-    this.#starts = options.cuts.length === 0 ? [0] : options.cuts;
-  }
+/** @param whole gets the bytes of all blocks, if these are read here */
+async function rawBlock(options: CompressOptions, number: number, whole: Hasher | undefined): Promise<RawBlock> {
+  if (options.digests !== undefined) return { key: keyOf(options, await options.digests.block(number)) };
+  const bytes = readBlock(options, number);
+  whole?.update(bytes);
+  return { key: keyOf(options, sha256Hex(bytes)), bytes };
+}
 
-  /** Bytes of the tar that stand in the blocks given so far. */
-  get done(): number {
-    return this.#starts[this.#given] ?? this.#options.size;
-  }
+/** @param digest SHA-256 of the block before it is compressed, 64 hex digits */
+function keyOf({ codec, level }: CompressOptions, digest: string): string {
+  return sha256Hex(`${codec}:${codecVersion(codec)}:${level}:${digest}`);
+}
 
-  /** The next block in order, or undefined after the last. */
-  async next(): Promise<Block | undefined> {
-    // One more than jobs, so that reading one overlaps with the compression of the others.
-    while (this.#begun < this.#starts.length && this.#pending.length <= this.#options.jobs) {
-      const block = this.#make(this.#begun++);
-      block.catch(() => {});
-      this.#pending.push(block);
-    }
-    const block = await this.#pending[0];
-    this.#pending.shift();
-    this.#given++;
-    return block;
-  }
+function readBlock({ read, size, cuts }: CompressOptions, number: number): Buffer {
+  const start = cuts[number] ?? 0;
+  return read(start, (cuts[number + 1] ?? size) - start);
+}
 
-  /** Waits until nothing is being compressed any more. */
-  async settle(): Promise<void> {
-    await Promise.allSettled(this.#pending);
-  }
-
-  /** Compares the digest of all that was read with the wanted one. */
-  check(): void {
-    const { diffId, keys } = this.#options;
-    if (diffId === undefined || keys !== undefined) return;
-    const found = digestOfHex(this.#whole.hex());
-    if (found === diffId) return;
-    throw new NacreError("CONTENT_INVALID", `layer ${diffId} is damaged in the store: its bytes are ${found}`, {
+/** Compares the digest of all that was read with the wanted one. */
+async function assertDiffId({ diffId, digests }: CompressOptions, whole: Hasher | undefined): Promise<void> {
+  const hex = whole === undefined ? await digests?.whole() : whole.hex();
+  if (diffId === undefined || hex === undefined || digestOfHex(hex) === diffId) return;
+  throw new NacreError(
+    "CONTENT_INVALID",
+    `layer ${diffId} is damaged in the store: its bytes are ${digestOfHex(hex)}`,
+    {
       hint: "remove what is damaged with: nacre check",
-    });
+    },
+  );
+}
+
+/** Gives blocks from the cache or compresses them, a few ahead of the one that is asked for. */
+class BlockSource {
+  readonly #options: CompressOptions;
+  readonly #raw: (number: number) => Promise<RawBlock>;
+  readonly #compressor: BlockCompressor;
+  readonly #count: number;
+
+  constructor(options: CompressOptions, raw: (number: number) => Promise<RawBlock>) {
+    this.#options = options;
+    this.#raw = raw;
+    this.#compressor = openCompressor(options.codec, options.level, options.jobs);
+    // An empty input still is one empty block: no bytes at all would be no valid file.
+    this.#count = Math.max(1, options.cuts.length);
+  }
+
+  async *from(first: number): AsyncGenerator<Block & { readonly number: number }> {
+    const pending: Promise<Block>[] = [];
+    let begun = first;
+    try {
+      for (let number = first; number < this.#count; number++) {
+        // One more than jobs, so that reading one overlaps with the compression of the others.
+        while (begun < this.#count && pending.length <= this.#options.jobs) {
+          const block = this.#make(begun++);
+          block.catch(() => {});
+          pending.push(block);
+        }
+        const block = await pending[0]!;
+        throwIfAborted(this.#options.signal);
+        pending.shift();
+        yield { ...block, number };
+      }
+    } finally {
+      await Promise.allSettled(pending);
+      await this.#compressor.close();
+    }
   }
 
   async #make(number: number): Promise<Block> {
-    const { keys, blocks } = this.#options;
-    const raw = keys === undefined ? this.#read(number) : undefined;
-    if (raw && this.#options.diffId) this.#whole.update(raw);
-    const key = keys?.[number] ?? sha256Hex(`${this.#prefix}:${sha256Hex(raw ?? this.#read(number))}`);
+    const { blocks } = this.#options;
+    const { key, bytes: read } = await this.#raw(number);
     const kept = blocks?.get(key);
     if (kept) return { key, bytes: kept, reused: true };
-    const bytes = await this.#compressor.compress(raw ?? this.#read(number));
+    const raw = read ?? readBlock(this.#options, number);
+    if (read === undefined && keyOf(this.#options, sha256Hex(raw)) !== key) throw otherBlock();
+    const bytes = await this.#compressor.compress(raw);
     blocks?.put(key, bytes);
     return { key, bytes, reused: false };
   }
+}
 
-  #read(number: number): Buffer {
-    const start = this.#starts[number]!;
-    return this.#options.read(start, (this.#starts[number + 1] ?? this.#options.size) - start);
-  }
+function otherBlock(): NacreError {
+  return new NacreError("CONTENT_INVALID", "a layer in the store has changed while it was compressed", {
+    hint: "find what is damaged with: nacre check",
+  });
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -13,6 +13,8 @@ export interface Framing {
   /** @param block as the codec's `compress` gave it */
   add(block: Buffer): Buffer;
   end(): Buffer;
+  /** What `add` gives for a block, whatever stands before it. */
+  bytesOf(block: Buffer): Buffer;
 }
 
 /** RFC 1952 §2.3: deflate, no flags, no time, no hint of the level, operating system unknown. */
@@ -46,6 +48,10 @@ export class GzipFraming implements Framing {
     const length = block.readUInt32LE(4);
     this.#crc = combineCrc32(this.#crc, block.readUInt32LE(0), length);
     this.#size += length;
+    return this.bytesOf(block);
+  }
+
+  bytesOf(block: Buffer): Buffer {
     return block.subarray(PREFIX_BYTES);
   }
 

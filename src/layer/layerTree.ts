@@ -50,14 +50,12 @@ export class LayerTree implements FileTree {
   /** Where the content of a hard link into a lower layer lies. */
   readonly #borrowed = new WeakMap<TreeNode, MergedNode>();
 
-  /** @param layers lowest first */
-  constructor(layers: readonly StackedLayer[]) {
-    const stack: StackedLayer[] = [];
-    for (const layer of layers) {
-      const index = stack.length === 0 ? layer.index : redirectImplied(layer.index, () => new LayerTree(stack));
-      stack.push(index === layer.index ? layer : { ...layer, index });
-    }
-    this.layers = stack;
+  /**
+   * @param layers lowest first
+   * @param isSettled they are the layers of another tree, whose members are where they belong already
+   */
+  constructor(layers: readonly StackedLayer[], isSettled = false) {
+    this.layers = isSettled ? layers : settle(layers);
     this.root = this.#directory("", undefined, this.#rootParts());
   }
 
@@ -111,6 +109,11 @@ export class LayerTree implements FileTree {
     const { layer, entry } = this.#content(node);
     const index = this.layers[layer]?.index;
     return index?.smallFile(index.path(entry));
+  }
+
+  /** The node whose layer holds a file's content: itself, or what a hard link into a lower layer leads to. */
+  contentNode(node: TreeNode): MergedNode {
+    return this.#content(node);
   }
 
   #content(node: TreeNode): MergedNode {
@@ -174,7 +177,7 @@ export class LayerTree implements FileTree {
   #hardLink(name: ByteString, parent: MergedNode, part: Part): MergedNode {
     const { index } = this.layers[part.layer]!;
     if (index.contentOffset(part.entry) >= 0) return this.#node(name, parent, "file", part.layer, part.entry);
-    const target = lookup(new LayerTree(this.layers.slice(0, part.layer)), index.link(part.entry) ?? "") as
+    const target = lookup(new LayerTree(this.layers.slice(0, part.layer), true), index.link(part.entry) ?? "") as
       | MergedNode
       | undefined;
     if (target === undefined || target.type === "dir") {
@@ -216,4 +219,15 @@ export class LayerTree implements FileTree {
       entry,
     };
   }
+}
+
+/** Brings what a layer writes through symlinks of lower ones to where they lead. */
+function settle(layers: readonly StackedLayer[]): StackedLayer[] {
+  const stack: StackedLayer[] = [];
+  for (const layer of layers) {
+    const lower = stack.map(({ index }) => index);
+    const index = redirectImplied(layer.index, lower, () => new LayerTree(stack, true));
+    stack.push(index === layer.index ? layer : { ...layer, index });
+  }
+  return stack;
 }

@@ -11,9 +11,11 @@ import type { LayerIndex } from "./layerIndex.js";
 
 /**
  * The index as it reads on top of the lower layers: itself, unless a parent that it only implies is a symlink there.
- * @param below makes the tree of the lower layers; only called where the layer implies parents
+ * @param lower indexes of the lower layers
+ * @param below makes the tree of the lower layers; only called where the layer has a directory in place of a symlink there
  */
-export function redirectImplied(index: LayerIndex, below: () => FileTree): LayerIndex {
+export function redirectImplied(index: LayerIndex, lower: readonly LayerIndex[], below: () => FileTree): LayerIndex {
+  if (!lower.some((other) => meetsSymlink(index, other))) return index;
   const implied = impliedDirectories(index);
   if (implied.length === 0) return index;
   const tree = below();
@@ -23,6 +25,17 @@ export function redirectImplied(index: LayerIndex, below: () => FileTree): Layer
     if (real !== path && (node === undefined || node.type === "dir")) moved.set(path, real);
   }
   return moved.size === 0 ? index : rebuild(index, moved);
+}
+
+/** True if a path that is a symlink in a lower layer is a directory in this one: nothing else can lead its members elsewhere. */
+function meetsSymlink(index: LayerIndex, lower: LayerIndex): boolean {
+  for (const key of Object.keys(lower.columns.extras.links)) {
+    const entry = Number(key);
+    if (lower.type(entry) !== "symlink") continue;
+    const here = index.find(lower.path(entry));
+    if (here >= 0 && index.type(here) === "dir") return true;
+  }
+  return false;
 }
 
 function impliedDirectories(index: LayerIndex): ByteString[] {

@@ -8,6 +8,7 @@ import { ioError, NacreError } from "../support/errors.js";
 import { createHasher, sha256Hex } from "../support/hash.js";
 import { type StoreDirectory, sizeOnDisk, type TempFile } from "./directory.js";
 import { openIfThere, readFrom, renameIfThere, statIfThere, syncFile, unlinkIfThere, writeAll } from "./files.js";
+import { reclaim } from "./reclaim.js";
 import { markUnsynced, mayDefer } from "./unsynced.js";
 
 /** Mode of blobs: no one writes to them again. */
@@ -49,25 +50,31 @@ export class Blobs {
     return this.#directory.at("blobs", "sha256", hexOf(digest));
   }
 
-  /** Bytes of the blob, or undefined if it is not there. */
+  /** Bytes of the blob, or undefined if it is not there. One that garbage collection has moved aside is put back. */
   size(digest: Digest): number | undefined {
-    const stat = statIfThere(this.path(digest));
+    const path = this.path(digest);
+    const stat = statIfThere(path) ?? this.#reclaimed(digest, path);
     return stat?.isFile() ? stat.size : undefined;
   }
 
   /** A descriptor for reading. A blob that is just being judged by garbage collection can be opened too. */
   open(digest: Digest): number {
-    const aside = this.#directory.at("tombstones", `blob.${hexOf(digest)}`);
-    try {
-      const fd = openIfThere(this.path(digest)) ?? openIfThere(aside) ?? openIfThere(this.path(digest));
-      if (fd !== undefined) return fd;
-    } catch (error) {
-      throw ioError("STORE", `opening the blob ${digest}`, error);
-    }
+    const fd = this.tryOpen(digest);
+    if (fd !== undefined) return fd;
     throw new NacreError("CONTENT_INVALID", `the blob ${digest} is missing from the store ${this.#directory.path}`, {
       hint: "find and remove what needs it with: nacre check --repair",
       facts: { digest },
     });
+  }
+
+  /** The same; undefined if the blob is not there. */
+  tryOpen(digest: Digest): number | undefined {
+    const aside = this.#directory.at("tombstones", `blob.${hexOf(digest)}`);
+    try {
+      return openIfThere(this.path(digest)) ?? openIfThere(aside) ?? openIfThere(this.path(digest));
+    } catch (error) {
+      throw ioError("STORE", `opening the blob ${digest}`, error);
+    }
   }
 
   /** The whole blob, its hash verified. */
@@ -139,6 +146,11 @@ export class Blobs {
   /** A writer for a blob whose digest is not known yet. */
   create(): BlobWriter {
     return new GatheringWriter(this, this.#directory.temp(), this.#directory.path);
+  }
+
+  #reclaimed(digest: Digest, path: string): fs.Stats | undefined {
+    const found = reclaim(this.#directory, `blob.${hexOf(digest)}`, path);
+    return found === undefined ? undefined : statIfThere(found);
   }
 
   #publish(temp: TempFile, digest: Digest, size: number): void {

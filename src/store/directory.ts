@@ -52,7 +52,9 @@ export class StoreDirectory {
 
   /** A path below the store. */
   at(...names: readonly string[]): string {
-    return `${this.path}/${names.join("/")}`;
+    let path = this.path;
+    for (const name of names) path += `/${name}`;
+    return path;
   }
 
   /** @throws NacreError STORE if the store was opened for reading only */

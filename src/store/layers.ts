@@ -9,6 +9,7 @@ import { ioError, NacreError } from "../support/errors.js";
 import type { Blobs } from "./blobs.js";
 import type { StoreDirectory } from "./directory.js";
 import { isMissing, makeDirectory, readIfThere, statIfThere, writeAll } from "./files.js";
+import { reclaim } from "./reclaim.js";
 import { sealOf, unseal } from "./sealed.js";
 
 /** Largest index that is read: an index of 5,000,000 entries is below 1 GiB. */
@@ -46,7 +47,7 @@ export class Layers {
   readIndex(diffId: DiffId): Buffer | undefined {
     const path = this.indexPath(diffId);
     try {
-      return unseal(`index:${diffId}`, readIfThere(path, MAX_INDEX_BYTES));
+      return unseal(`index:${diffId}`, readIfThere(path, MAX_INDEX_BYTES) ?? this.#reclaimed(diffId, path));
     } catch (error) {
       throw ioError("STORE", `reading ${path}`, error);
     }
@@ -89,6 +90,11 @@ export class Layers {
     } catch (error) {
       throw ioError("STORE", `reading ${path}`, error);
     }
+  }
+
+  #reclaimed(diffId: DiffId, path: string): Buffer | undefined {
+    const found = reclaim(this.#directory, `index.${hexOf(diffId)}`, path);
+    return found === undefined ? undefined : readIfThere(found, MAX_INDEX_BYTES);
   }
 
   /** One write in append mode, so that notes of several processes do not overwrite each other. */

@@ -18,11 +18,13 @@ import {
 import { uniqueSuffix } from "./owner.js";
 import { encodeEntries } from "./references.js";
 
-/** Version of the store's format that this program reads and writes. */
-export const STORE_VERSION = 1;
+/** Version of the store's format that this program writes; older stores are brought up to it by `migrations.ts`. */
+export const STORE_VERSION = 2;
 /** image-spec, image-layout.md. */
 const OCI_LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
-const VERSION_FORM = /^nacre store ([0-9]+)\n$/;
+const VERSION_FORM = /^nacre store ([0-9]{1,9})\n$/;
+/** What a new store has; other directories are made when they are first needed. */
+const DIRECTORIES = ["blobs/sha256", "tmp", "leases", "locks", "tombstones", "evictions", "projects"] as const;
 /** Stands in a directory while it is being made a store. */
 const CREATING = ".nacre-creating";
 
@@ -34,21 +36,22 @@ export function defaultStorePath(env: NodeJS.ProcessEnv): string {
 }
 
 /**
- * Checks that a directory is a store of a version that is understood.
- * @returns false if there is none and one may be made there: the directory is missing, empty, or half made
- * @throws NacreError STORE for a newer store, for a directory that holds something else, and where it cannot be read
+ * The version of the store in a directory, be it older or newer than this program's.
+ * @returns undefined if there is none and one may be made there: the directory is missing, empty, or half made
+ * @throws NacreError STORE for a directory that holds something else, and where it cannot be read
  */
-export function isStore(root: string): boolean {
+export function versionOf(root: string): number | undefined {
   try {
-    if (hasVersion(root)) return true;
+    const version = readVersion(root);
+    if (version !== undefined) return version;
     const names = namesIn(root);
     if (names.length === 0) {
       assertNoFile(root);
-      return false;
+      return undefined;
     }
     // Another process may have finished making it between the two looks.
-    if (hasVersion(root)) return true;
-    if (names.includes(CREATING)) return false;
+    const now = readVersion(root);
+    if (now !== undefined || names.includes(CREATING)) return now;
   } catch (error) {
     throw ioError("STORE", `opening the store ${root}`, error, "choose another directory with NACRE_HOME");
   }
@@ -57,8 +60,24 @@ export function isStore(root: string): boolean {
   });
 }
 
-/** Checks that this process may write to a store. @throws NacreError STORE */
-export function assertWritableStore(root: string): void {
+/**
+ * Checks that this program understands a store. Every version is an OCI image layout, whose images any version reads; to
+ * write takes knowing all of it.
+ * @returns what is to be said of a newer store that is only read
+ * @throws NacreError STORE for a newer one that is to be written
+ */
+export function checkVersion(root: string, version: number, readOnly: boolean): string | undefined {
+  if (version <= STORE_VERSION) return undefined;
+  if (readOnly) return `the store ${root} has version ${version}, this nacre knows ${STORE_VERSION}: it is only read`;
+  throw new NacreError("STORE", `the store ${root} has version ${version}; this nacre writes up to ${STORE_VERSION}`, {
+    hint: "use a newer nacre, or another directory with NACRE_HOME",
+    facts: { version, supported: STORE_VERSION },
+  });
+}
+
+/** Checks that this process may write to a store of a known version. @throws NacreError STORE */
+export function assertWritableStore(root: string, version: number): void {
+  checkVersion(root, version, false);
   try {
     fs.accessSync(root, fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
@@ -75,10 +94,10 @@ export function createStore(root: string): void {
     // Before anything else, and at once under its final name: whoever looks in meanwhile must know what this will be.
     fs.closeSync(fs.openSync(`${root}/${CREATING}`, "a", 0o644));
     // tombstones/ too: pruning must be possible when the disk has no room for one more directory.
-    for (const name of ["blobs/sha256", "tmp", "leases", "locks", "tombstones"]) makeDirectory(`${root}/${name}`);
+    for (const name of DIRECTORIES) makeDirectory(`${root}/${name}`);
     createFile(`${root}/oci-layout`, OCI_LAYOUT);
     createFile(`${root}/index.json`, encodeEntries([]));
-    createFile(`${root}/version`, `nacre store ${STORE_VERSION}\n`);
+    createFile(`${root}/version`, versionText(STORE_VERSION));
     unlinkIfThere(`${root}/${CREATING}`);
     syncDirectory(root);
   } catch (error) {
@@ -106,16 +125,16 @@ function createFile(target: string, content: string | Uint8Array): void {
   }
 }
 
-function hasVersion(root: string): boolean {
+/** What the file `version` says. */
+export function versionText(version: number): string {
+  return `nacre store ${version}\n`;
+}
+
+/** The version that a store says it has; undefined where there is no such word. */
+export function readVersion(root: string): number | undefined {
   const text = readIfThere(`${root}/version`, 1024)?.toString("latin1");
-  if (text === undefined) return false;
-  const version = Number(VERSION_FORM.exec(text)?.[1]);
-  if (!Number.isInteger(version)) return false;
-  if (version <= STORE_VERSION) return true;
-  throw new NacreError("STORE", `the store ${root} has version ${version}; this nacre reads up to ${STORE_VERSION}`, {
-    hint: "use a newer nacre, or another directory with NACRE_HOME",
-    facts: { version, supported: STORE_VERSION },
-  });
+  const match = text === undefined ? undefined : VERSION_FORM.exec(text);
+  return match ? Number(match[1]) : undefined;
 }
 
 /** A path that is a file has no names in it either, but is no place for a store. */

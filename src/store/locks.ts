@@ -8,8 +8,8 @@ import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf, ioError } from "../support/errors.js";
 import type { StoreDirectory } from "./directory.js";
-import { isMissing, makeDirectory, unlinkIfThere } from "./files.js";
-import { HEARTBEAT_INTERVAL, isAlive, ownerName, parseOwner, uniqueSuffix } from "./owner.js";
+import { isMissing, makeDirectory, namesIn, unlinkIfThere } from "./files.js";
+import { HEARTBEAT_INTERVAL, isAlive, livenessOf, ownerName, parseOwner, uniqueSuffix } from "./owner.js";
 
 /** Milliseconds of waiting after which a warning says so. */
 const WARN_AFTER = 5_000;
@@ -43,6 +43,17 @@ export class Locks {
   /** The same, but gives up at once where another process holds the lock. @returns undefined if it does */
   async tryWithLock<T>(name: string, work: () => Promise<T>): Promise<{ readonly result: T } | undefined> {
     return this.#queued(name, "try", work);
+  }
+
+  /**
+   * Removes what killed owners have left. It keeps nobody out for longer than one look, but locks that nobody asks for
+   * again would keep it for ever.
+   */
+  sweep(): void {
+    for (const name of namesIn(this.#directory.at("locks"))) {
+      // With a further suffix: moved aside by someone who was killed before deleting it.
+      if (/\.owner(?:\.[0-9a-f]+)?$/.test(name)) this.#breakIfStale(this.#directory.at("locks", name), false);
+    }
   }
 
   /** Within this process requests wait in line, which saves all but one helper process. */
@@ -144,9 +155,10 @@ export class Locks {
     if (content === undefined || !stat) return true;
     const [kind, name = ""] = content.split(".");
     const owner = parseOwner(name);
-    // Who held the kernel's lock, which we hold now, is gone, wherever it ran.
-    const replaced = haveKernelLock && kind === "kernel";
-    if (!replaced && owner && isAlive(owner, this.#directory.owner, stat.mtimeMs, this.#directory.now())) return false;
+    // Who held the kernel's lock, which we hold now, is gone, wherever it ran; or only its helper was killed, and it works on.
+    const { owner: self } = this.#directory;
+    const replaced = haveKernelLock && kind === "kernel" && !(owner && livenessOf(owner, self) === "alive");
+    if (!replaced && owner && isAlive(owner, self, stat.mtimeMs, this.#directory.now())) return false;
     const aside = `${path}.${uniqueSuffix()}`;
     try {
       fs.renameSync(path, aside);

@@ -2,10 +2,11 @@
  * Who made a lease, a lock or a temporary file, written so that any other process can tell whether the maker still
  * lives. A process id alone is not enough: ids are reused, and containers that share a store number their processes
  * independently. So an owner is boot + pid namespace + pid + start time, and where these cannot be compared (another
- * machine, another pid namespace) a heartbeat decides.
+ * machine, a pid namespace that cannot be seen from here) a heartbeat decides.
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
+import { livesBelow } from "./namespaces.js";
 
 /** A process, named uniquely over reboots, namespaces and reused ids. */
 export interface Owner {
@@ -66,9 +67,12 @@ export function uniqueSuffix(): string {
 
 /** Looks an owner up in the process table, as far as `self` can see it there. */
 export function livenessOf(owner: Owner, self: Owner): Liveness {
-  const comparable =
-    owner.boot === self.boot && owner.boot !== "0" && owner.pidNamespace === self.pidNamespace && owner.start !== "0";
-  if (!comparable || self.pidNamespace === "0") return "unknown";
+  const known = owner.boot === self.boot && owner.boot !== "0" && owner.start !== "0";
+  if (!known || self.pidNamespace === "0") return "unknown";
+  if (owner.pidNamespace !== self.pidNamespace) {
+    const lives = livesBelow(owner, self.pidNamespace);
+    return lives === undefined ? "unknown" : lives ? "alive" : "dead";
+  }
   const stat = readProc(`/proc/${owner.pid}/stat`);
   if (stat !== undefined) return startTime(stat) === owner.start && !isZombie(stat) ? "alive" : "dead";
   try {

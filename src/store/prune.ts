@@ -1,14 +1,20 @@
 /**
- * Garbage collection: keeps the cache below a size. What a reference, or a living process's lease, needs is never
+ * Garbage collection: keeps the cache within its limits. What a reference, or a living process's lease, needs is never
  * removed; records go least recently used first, with what only they need. No build has to wait for it: candidates are
  * moved to tombstones/ first, then leases are read once more, and what has become protected is put back.
  */
 import * as fs from "node:fs";
-import { errnoOf, ioError, isNacreError } from "../support/errors.js";
-import { isMissing, readIfThere, writeAll } from "./files.js";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { hexOf } from "../oci/digest.js";
+import { ioError } from "../support/errors.js";
+import { type Evicted, noteEvictions, rotateEvictions } from "./evictions.js";
+import { unlinkIfThere } from "./files.js";
 import { readProtected } from "./leases.js";
+import { type CacheLimits, defaultLimit, type Thresholds, thresholdsOf } from "./limits.js";
 import { type Needs, NeedsFinder } from "./needs.js";
+import { writeLedger } from "./pruneLedger.js";
 import { type PrunePlan, planPrune, type RecordNeeds, type Removal } from "./prunePlan.js";
+import type { Envelope } from "./records.js";
 import { INDEX_LOCK } from "./references.js";
 import type { Store } from "./store.js";
 import { sweepTemp } from "./sweep.js";
@@ -20,28 +26,29 @@ import {
   type EntryId,
   inventory,
   isTree,
+  type Kind,
   PRUNE_LOCK,
   removeOrWarn,
   restore,
   undoPrune,
 } from "./tombstones.js";
+import { tidyUses } from "./uses.js";
 
 export type { Removal, RemovalReason } from "./prunePlan.js";
 
 /** Milliseconds for which what nobody needs is kept: another tool may be about to refer to it. */
 const GRACE = 3_600_000;
-/** Entries moved aside at a time, so that setting a reference never waits long for the lock. */
-const BATCH = 1000;
-const DAY = 24 * 3_600_000;
+/** Entries moved aside at a time, so that setting a reference never waits long for the lock: a tenth of a second or so. */
+const BATCH = 4000;
+/** Files removed before other work of the process gets its turn. */
+const TURN = 500;
 
-/** How much to remove. Without any of it: down to {@link defaultLimit}. */
-export interface PruneOptions {
-  /** Most bytes on disk for the cache: all that no reference needs. Default: 0 where `keepDuration` is given. */
-  readonly maxBytes?: number | undefined;
-  /** Keep what was used within so many milliseconds, even above `maxBytes`. */
-  readonly keepDuration?: number | undefined;
-  /** Everything that no reference and no running process needs. */
+/** What to remove: all that is beyond any of the limits. Where none is given: down to {@link defaultLimit}. */
+export interface PruneOptions extends CacheLimits {
+  /** Everything that no reference and no running process needs, whatever the limits. */
   readonly all?: boolean | undefined;
+  /** Only things of these kinds, and what only they need. */
+  readonly only?: readonly Kind[] | undefined;
   /** Only say what would go. */
   readonly dryRun?: boolean | undefined;
   /** Milliseconds since 1970. Default: the store's clock. */
@@ -54,14 +61,14 @@ export interface PruneReport {
   readonly freed: number;
   readonly cacheBefore: number;
   readonly cacheAfter: number;
-  readonly maxBytes: number;
+  /** The limits in figures; absent where there is none. */
+  readonly maxBytes?: number | undefined;
+  /** Bytes that the file system shall have free, and had. */
+  readonly minFree?: number | undefined;
+  readonly free: number;
+  /** Milliseconds. */
+  readonly keepDuration?: number | undefined;
   readonly dryRun: boolean;
-}
-
-/** The cache's size limit where none is given: 10 GiB, or a fifth of the file system if that is more. */
-export function defaultLimit(path: string): number {
-  const { bsize, blocks } = fs.statfsSync(path);
-  return Math.max(10 * 2 ** 30, Math.floor((bsize * blocks) / 5));
 }
 
 /**
@@ -69,26 +76,16 @@ export function defaultLimit(path: string): number {
  * @throws NacreError STORE
  */
 export async function pruneStore(store: Store, options: PruneOptions = {}): Promise<PruneReport> {
-  if (options.dryRun) return report(survey(store, options).plan, options, store);
+  if (options.dryRun) {
+    const { plan, limits } = survey(store, options);
+    return report(plan, options, limits);
+  }
   return store.locks.withLock(PRUNE_LOCK, () => prune(store, options));
 }
 
-/**
- * To be called at the end of a build: prunes if the cache has outgrown its limit, by a count of the bytes written that
- * all processes share; costs next to nothing otherwise, and nothing if this process wrote nothing. The cache is measured
- * afresh once a day. Skipped while another process prunes.
- */
-export async function autoPrune(store: Store, limits: { maxBytes?: number } = {}): Promise<PruneReport | undefined> {
-  const written = store.directory.bytesWritten;
-  if (written === 0) return undefined;
-  store.directory.bytesWritten = 0;
-  const maxBytes = limits.maxBytes ?? defaultLimit(store.path);
-  const ledger = addToLedger(store, written);
-  const outgrown = ledger.bytes > Math.max(maxBytes, ledger.measured * 1.1);
-  if (!outgrown && store.directory.now() - ledger.time < DAY) return undefined;
-  // Somewhat below the limit, so that not every build has to prune.
-  const target = outgrown ? Math.floor(maxBytes * 0.8) : maxBytes;
-  return (await store.locks.tryWithLock(PRUNE_LOCK, () => prune(store, { maxBytes: target })))?.result;
+/** The same, unless another process prunes: then there is nothing to do. */
+export async function tryPrune(store: Store, options: PruneOptions): Promise<PruneReport | undefined> {
+  return (await store.locks.tryWithLock(PRUNE_LOCK, () => prune(store, options)))?.result;
 }
 
 async function prune(store: Store, options: PruneOptions): Promise<PruneReport> {
@@ -96,28 +93,51 @@ async function prune(store: Store, options: PruneOptions): Promise<PruneReport> 
   for (const path of sweepTemp(store.directory, fs.readdirSync(store.directory.at("tmp")))) {
     await removeOrWarn(store.directory, path, store.removeTree);
   }
-  const { plan, finder } = survey(store, options);
+  store.locks.sweep();
+  rotateEvictions(store.directory);
+  const { plan, limits, finder, recordIds } = survey(store, options);
   const removed = plan.removals.length > 0 ? await carryOut(store, finder, plan.removals) : [];
-  const done = report({ ...plan, removals: removed }, options, store);
+  tidyUses(store.directory, recordIds);
+  const done = report({ ...plan, removals: removed }, options, limits);
   writeLedger(store, done.cacheAfter);
   return done;
 }
 
+interface Survey {
+  readonly plan: PrunePlan;
+  readonly limits: Thresholds;
+  readonly finder: NeedsFinder;
+  /** Of all records that are whole. */
+  readonly recordIds: ReadonlySet<string>;
+}
+
 /** Takes stock and decides. */
-function survey(store: Store, options: PruneOptions): { plan: PrunePlan; finder: NeedsFinder } {
+function survey(store: Store, options: PruneOptions): Survey {
   const finder = new NeedsFinder(store);
   const leased = readProtected(store.directory);
   const entries = inventory(store.directory);
   const { records, unusable } = surveyRecords(store, finder, entries, leased.records);
+  const now = options.now ?? store.directory.now();
+  const limits = thresholdsOf(limitsOf(store, options), store.path, now);
   const plan = planPrune({
     entries,
     images: finder.ofImages(store.references.entries()),
     leases: finder.ofLeases(leased),
     records,
     unusable,
-    ...thresholds(store, options),
+    maxBytes: options.all ? -1 : limits.maxBytes,
+    mustFree: Math.max(0, limits.minFree - limits.free),
+    usedBefore: limits.usedBefore,
+    unreferencedBefore: options.all ? Number.POSITIVE_INFINITY : now - GRACE,
+    only: options.only && new Set(options.only),
   });
-  return { plan, finder };
+  return { plan, limits, finder, recordIds: new Set(records.map(({ entry }) => entry.name.slice(-16))) };
+}
+
+function limitsOf(store: Store, { all, maxBytes, keepDuration, minFree }: PruneOptions): CacheLimits {
+  if (all) return {};
+  const isNone = maxBytes === undefined && keepDuration === undefined && minFree === undefined;
+  return { maxBytes: isNone ? defaultLimit(store.path) : maxBytes, keepDuration, minFree };
 }
 
 function surveyRecords(
@@ -130,24 +150,16 @@ function surveyRecords(
   for (const file of store.records.files()) {
     const entry = entries.get(`record.${file.path.slice(file.path.lastIndexOf("/") + 1)}`);
     const record = entry && store.records.read(file);
-    if (!record || !store.records.hasBlobs(record)) continue;
+    if (!record || !hasBlobs(record, entries)) continue;
     usable.set(entry.id, { entry, needs: finder.ofRecord(record), leased: leased.has(record.id) });
   }
   const unusable = [...entries.values()].filter((entry) => entry.kind === "record" && !usable.has(entry.id));
   return { records: [...usable.values()], unusable };
 }
 
-function thresholds(store: Store, options: PruneOptions) {
-  const now = options.now ?? store.directory.now();
-  const maxBytes = maxBytesOf(store, options);
-  const usedBefore = options.all ? Number.POSITIVE_INFINITY : now - (options.keepDuration ?? -DAY);
-  const unreferencedBefore = options.all ? Number.POSITIVE_INFINITY : now - GRACE;
-  return { maxBytes, usedBefore, unreferencedBefore };
-}
-
-function maxBytesOf(store: Store, { all, maxBytes, keepDuration }: PruneOptions): number {
-  if (all) return 0;
-  return maxBytes ?? (keepDuration !== undefined ? 0 : defaultLimit(store.path));
+/** As {@link Records.hasBlobs}, from what was just listed. */
+function hasBlobs({ sizes }: Envelope, entries: ReadonlyMap<EntryId, Entry>): boolean {
+  return sizes.every(({ digest, size }) => entries.get(`blob.${hexOf(digest)}`)?.size === size);
 }
 
 /** Moves aside, looks again, and removes for good. @returns what is gone */
@@ -161,7 +173,11 @@ async function carryOut(store: Store, finder: NeedsFinder, removals: readonly Re
       const batch = removals.slice(at, at + BATCH);
       // Under the lock of index.json, no image can be named whose blobs are just being moved.
       const gone = await store.locks.withLock(INDEX_LOCK, async () => setAside(store, finder, imageNeeds(), batch));
-      for (const entry of gone) await destroy(directory, entry, store.removeTree);
+      const evicted = gone.flatMap(evictionsOf);
+      // Before they are gone for good: whoever is killed in between has noted too much, which no one asks for.
+      const isNoted = noteEvictions(directory, evicted);
+      await destroyAll(store, gone);
+      if (!isNoted) noteEvictions(directory, evicted);
       removed.push(...gone);
     }
   } catch (error) {
@@ -171,6 +187,18 @@ async function carryOut(store: Store, finder: NeedsFinder, removals: readonly Re
     end();
   }
   return removed;
+}
+
+async function destroyAll(store: Store, gone: readonly Removal[]): Promise<void> {
+  for (const [index, entry] of gone.entries()) {
+    if (isTree(entry.kind)) await destroy(store.directory, entry, store.removeTree);
+    else unlinkIfThere(store.directory.at("tombstones", entry.id));
+    if (index % TURN === TURN - 1) await nextTurn();
+  }
+}
+
+function evictionsOf({ kind, name, reason }: Removal): Evicted[] {
+  return kind === "record" && /^[0-9a-f]{64}\./.test(name) ? [{ key: name.slice(0, 64), reason }] : [];
 }
 
 function setAside(store: Store, finder: NeedsFinder, referenced: Needs, batch: readonly Removal[]): Removal[] {
@@ -203,62 +231,18 @@ function rememberImageNeeds(store: Store, finder: NeedsFinder): () => Needs {
   };
 }
 
-function report(plan: PrunePlan, options: PruneOptions, store: Store): PruneReport {
+function report(plan: PrunePlan, options: PruneOptions, limits: Thresholds): PruneReport {
   const freed = plan.removals.reduce((sum, removal) => sum + removal.bytes, 0);
+  const { maxBytes, minFree, free } = limits;
   return {
     removed: plan.removals,
     freed,
     cacheBefore: plan.cacheBefore,
     cacheAfter: plan.cacheBefore - freed,
-    maxBytes: maxBytesOf(store, options),
+    ...(Number.isFinite(maxBytes) ? { maxBytes } : {}),
+    ...(minFree > 0 ? { minFree } : {}),
+    free,
+    ...(options.all || options.keepDuration === undefined ? {} : { keepDuration: options.keepDuration }),
     dryRun: options.dryRun ?? false,
   };
-}
-
-/** How big the cache was when it was last measured, and is by the count since. */
-interface Ledger {
-  readonly measured: number;
-  readonly time: number;
-  readonly bytes: number;
-}
-
-/** The ledger: a first line `BYTES TIME` from the last measurement, then one line `+BYTES` for each build. */
-function addToLedger(store: Store, written: number): Ledger {
-  const path = ledgerPath(store);
-  try {
-    const fd = fs.openSync(path, "a", 0o644);
-    try {
-      if (fs.fstatSync(fd).size === 0) writeAll(fd, Buffer.from(`0 ${store.directory.now()}\n`));
-      writeAll(fd, Buffer.from(`+${written}\n`));
-    } finally {
-      fs.closeSync(fd);
-    }
-    return parseLedger(readIfThere(path)?.toString("latin1") ?? "");
-  } catch (error) {
-    if (isMissing(error) || errnoOf(error) === "ENOSPC") return { measured: 0, time: 0, bytes: 0 };
-    throw ioError("STORE", `writing ${path}`, error);
-  }
-}
-
-function parseLedger(text: string): Ledger {
-  const [first = "", ...lines] = text.split("\n");
-  const match = /^([0-9]+) ([0-9]+)$/.exec(first);
-  const measured = Number(match?.[1] ?? 0);
-  const added = lines.reduce((sum, line) => sum + (/^\+[0-9]+$/.test(line) ? Number(line.slice(1)) : 0), 0);
-  return { measured, time: Number(match?.[2] ?? 0), bytes: measured + added };
-}
-
-function writeLedger(store: Store, cache: number): void {
-  const written = store.directory.bytesWritten;
-  try {
-    store.directory.publish(ledgerPath(store), [Buffer.from(`${cache} ${store.directory.now()}\n`)]);
-  } catch (error) {
-    // The count then starts from the last measurement: pruning may come too early, never too late.
-    if (!isNacreError(error) || error.code !== "DISK_FULL") throw error;
-  }
-  store.directory.bytesWritten = written;
-}
-
-function ledgerPath(store: Store): string {
-  return store.directory.at("locks", "cache-size");
 }

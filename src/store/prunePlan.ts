@@ -12,6 +12,8 @@ export type RemovalReason =
   | "regenerable"
   /** A record, what a cache mount keeps, or what was fetched from elsewhere, that was not used for the longest time. */
   | "least recently used"
+  /** Anything of the cache that was not used for as long as things are kept. */
+  | "unused for too long"
   /** Needed only by records that go. */
   | "its records were removed";
 
@@ -22,6 +24,8 @@ export interface Removal {
   readonly name: string;
   /** Bytes on disk. */
   readonly bytes: number;
+  /** Last use, or when it was written; milliseconds since 1970. */
+  readonly used: number;
   readonly reason: RemovalReason;
 }
 
@@ -43,12 +47,16 @@ export interface PruneInput {
   readonly records: readonly RecordNeeds[];
   /** Records that cannot answer. */
   readonly unusable: readonly Entry[];
-  /** The cache (everything that no reference needs) shall be at most this big. */
+  /** The cache (everything that no reference needs) shall be at most this big. Below 0: none of it shall be left. */
   readonly maxBytes: number;
-  /** Nothing used after this time is removed to save space. */
+  /** At least so many bytes of it shall go. */
+  readonly mustFree: number;
+  /** What was used last before this time goes in any case. */
   readonly usedBefore: number;
   /** What nobody needs is removed if it was written before this time. */
   readonly unreferencedBefore: number;
+  /** Only things of these kinds, and what only they need. Default: all. */
+  readonly only?: ReadonlySet<Kind> | undefined;
 }
 
 /** What goes, and how big the cache is before and after, in bytes on disk. */
@@ -58,7 +66,10 @@ export interface PrunePlan {
   readonly cacheAfter: number;
 }
 
-/** Decides: first what nobody needs, then what can be made again, then records, least recently used first. */
+/**
+ * Decides: first what nobody needs, then what can be made again, then records, least recently used first; and of both what
+ * is too old, however small the cache is.
+ */
 export function planPrune(input: PruneInput): PrunePlan {
   const decision = new Decision(input);
   decision.removeUnneeded();
@@ -74,6 +85,7 @@ class Decision {
   readonly #strong = new Map<EntryId, number>();
   readonly #weak = new Map<EntryId, number>();
   readonly #cacheBefore: number;
+  readonly #target: number;
   #cache: number;
 
   constructor(input: PruneInput) {
@@ -84,6 +96,7 @@ class Decision {
     this.#cache = 0;
     for (const entry of input.entries.values()) if (this.#isCache(entry)) this.#cache += entry.bytes;
     this.#cacheBefore = this.#cache;
+    this.#target = Math.min(input.maxBytes, this.#cacheBefore - input.mustFree);
   }
 
   plan(): PrunePlan {
@@ -91,6 +104,7 @@ class Decision {
   }
 
   removeUnneeded(): void {
+    if (this.#input.only) return;
     for (const entry of this.#input.unusable) this.#remove(entry, "unusable");
     for (const entry of [...this.#left.values()]) {
       if (entry.unusable && !this.#isNeeded(entry.id)) this.#remove(entry, "unusable");
@@ -107,9 +121,10 @@ class Decision {
     const others = all.filter(
       (entry) => entry.kind === "block" || entry.kind === "stat" || this.#isCompanion(entry.id),
     );
-    for (const entry of byUse([...others, ...afterDeltas(snapshots)])) {
-      if (!this.#mayRemove(entry)) return;
-      this.#remove(entry, "regenerable");
+    for (const entry of byUse(this.#wanted([...others, ...afterDeltas(snapshots)]))) {
+      const cause = this.#causeFor(entry);
+      if (!cause) return;
+      this.#remove(entry, cause === "age" ? "unused for too long" : "regenerable");
     }
   }
 
@@ -117,9 +132,10 @@ class Decision {
     const candidates = this.#input.records.filter((record) => !record.leased);
     const byEntry = new Map(candidates.map((record) => [record.entry.id, record]));
     const trees = [...this.#left.values()].filter((entry) => KEPT_TREES.has(entry.kind) && !this.#isNeeded(entry.id));
-    for (const entry of byUse([...trees, ...candidates.map((record) => record.entry)])) {
-      if (!this.#mayRemove(entry)) return;
-      this.#remove(entry, "least recently used");
+    for (const entry of byUse(this.#wanted([...trees, ...candidates.map((record) => record.entry)]))) {
+      const cause = this.#causeFor(entry);
+      if (!cause) return;
+      this.#remove(entry, cause === "age" ? "unused for too long" : "least recently used");
       const needs = byEntry.get(entry.id)?.needs;
       if (needs) this.#release(needs);
     }
@@ -131,18 +147,25 @@ class Decision {
     for (const id of [...needs.strong, ...needs.weak]) {
       const entry = this.#left.get(id);
       if (entry && !this.#isNeeded(id)) this.#remove(entry, "its records were removed");
-      else if (entry && this.#isCompanion(id) && this.#mayRemove(entry)) this.#remove(entry, "regenerable");
+      else if (entry && this.#isCompanion(id) && this.#causeFor(entry)) this.#remove(entry, "regenerable");
     }
   }
 
-  #mayRemove(entry: Entry): boolean {
-    return this.#cache > this.#input.maxBytes && entry.used < this.#input.usedBefore;
+  #wanted(entries: readonly Entry[]): readonly Entry[] {
+    const { only } = this.#input;
+    return only ? entries.filter(({ kind }) => only.has(kind)) : entries;
+  }
+
+  /** Which limit wants it to go, if any. */
+  #causeFor(entry: Entry): "age" | "size" | undefined {
+    if (entry.used < this.#input.usedBefore) return "age";
+    return this.#cache > this.#target ? "size" : undefined;
   }
 
   #remove(entry: Entry, reason: RemovalReason): void {
     if (!this.#left.delete(entry.id)) return;
-    const { id, kind, name, bytes } = entry;
-    this.#removals.push({ id, kind, name, bytes, reason });
+    const { id, kind, name, bytes, used } = entry;
+    this.#removals.push({ id, kind, name, bytes, used, reason });
     if (this.#isCache(entry)) this.#cache -= bytes;
   }
 

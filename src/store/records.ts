@@ -12,6 +12,7 @@ import type { Blobs, DigestAndSize } from "./blobs.js";
 import type { StoreDirectory } from "./directory.js";
 import { isMissing, namesIn, readIfThere } from "./files.js";
 import { sealOf, unseal } from "./sealed.js";
+import { noteUse } from "./uses.js";
 
 /** Largest record that is read. */
 const MAX_RECORD_BYTES = 32 << 20;
@@ -109,7 +110,9 @@ export class Records {
     const path = this.#directory.at("records", record.key.slice(0, 2), name);
     const now = this.#directory.now();
     try {
-      if (now - fs.statSync(path).mtimeMs > TOUCH_EVERY) fs.utimesSync(path, now / 1000, now / 1000);
+      if (now - fs.statSync(path).mtimeMs <= TOUCH_EVERY) return;
+      fs.utimesSync(path, now / 1000, now / 1000);
+      noteUse(this.#directory, record.key, record.id);
     } catch (error) {
       if (!isMissing(error) && !["EPERM", "EACCES", "EROFS"].includes(errnoOf(error) ?? "")) throw error;
     }

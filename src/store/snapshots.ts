@@ -109,6 +109,7 @@ export class SnapshotDirectories {
       fs.mkdirSync(`${path}/fs`, { mode: 0o755 });
       fs.chmodSync(`${path}/fs`, 0o755);
     } catch (error) {
+      fs.rmSync(path, { recursive: true, force: true });
       throw ioError("STORE", `creating ${path}/fs`, error);
     }
     return { path, fs: `${path}/fs` };

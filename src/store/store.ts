@@ -13,7 +13,7 @@ import { NacreError } from "../support/errors.js";
 import { Blobs, type BlobWriter, type DigestAndSize } from "./blobs.js";
 import { StoreDirectory, type TempFile } from "./directory.js";
 import { type LayerBlob, Layers } from "./layers.js";
-import { assertWritableStore, createStore, isStore } from "./layout.js";
+import { assertWritableStore, checkVersion, createStore, STORE_VERSION, versionOf } from "./layout.js";
 import { type Lease, type LeasedDirectory, Leases } from "./leases.js";
 import { Blocks, type List, Lists } from "./lists.js";
 import { Locks } from "./locks.js";
@@ -103,14 +103,18 @@ export class Store {
   static async open(location: string, options: StoreOptions = {}): Promise<Store> {
     const root = path.resolve(location);
     const readOnly = options.readOnly ?? false;
-    if (!isStore(root)) {
+    const version = versionOf(root);
+    if (version === undefined) {
       if (readOnly || options.create === false) {
         throw new NacreError("STORE", `there is no store at ${root}`, { hint: "set NACRE_HOME, or build something" });
       }
       createStore(root);
-    } else if (!readOnly) assertWritableStore(root);
-    const directory = new StoreDirectory(root, readOnly, options.warn ?? (() => {}), options.now ?? Date.now);
-    const store = new Store(directory, options);
+    } else if (!readOnly) assertWritableStore(root, version);
+    const warn = options.warn ?? (() => {});
+    const note = version === undefined ? undefined : checkVersion(root, version, readOnly);
+    if (note !== undefined) warn(note);
+    const store = new Store(new StoreDirectory(root, readOnly, warn, options.now ?? Date.now), options);
+    if (!readOnly && (version ?? STORE_VERSION) < STORE_VERSION) await (await import("./migrations.js")).migrate(store);
     if (!readOnly) await store.#tidy(options.sweepRoots);
     return store;
   }
@@ -150,6 +154,11 @@ export class Store {
   /** A descriptor for reading, which the caller closes; the bytes are not verified. @throws NacreError CONTENT_INVALID */
   openBlob(digest: Digest): number {
     return this.blobs.open(digest);
+  }
+
+  /** The same, or undefined if the blob is not there. */
+  tryOpenBlob(digest: Digest): number | undefined {
+    return this.blobs.tryOpen(digest);
   }
 
   /** Stores a small document. */
@@ -302,6 +311,11 @@ export class Store {
   /** Protects from garbage collection: protect first, then check that the thing exists, then use it. */
   acquireLease(): Lease {
     return this.#leases.acquire();
+  }
+
+  /** Protects what is about to be relied on as if it had just been written. Look for it afterwards. */
+  protect(digests: Iterable<Digest>): void {
+    this.#leases.protectNew(digests);
   }
 
   /**

@@ -31,6 +31,8 @@ export interface Entry {
   readonly name: string;
   /** Bytes on disk. */
   readonly bytes: number;
+  /** Of a file: its exact length. */
+  readonly size?: number | undefined;
   /** Milliseconds since 1970: last use where it is noted, else when it was written. */
   readonly used: number;
   /** Of a snapshot: the one that it cannot do without. */
@@ -70,15 +72,19 @@ export function isTree(kind: Kind): kind is "snapshot" | "mount" | "source" {
   return kind === "snapshot" || kind === "mount" || kind === "source";
 }
 
-/** Everything of the store that garbage collection may remove, by id. What is none of these is left out. */
-export function inventory(directory: StoreDirectory): Map<EntryId, Entry> {
+/**
+ * Everything of the store that garbage collection may remove, by id. What is none of these is left out.
+ * @param kinds those that are wanted; cache mounts and sources are walked through for their sizes
+ */
+export function inventory(directory: StoreDirectory, kinds?: ReadonlySet<Kind>): Map<EntryId, Entry> {
   const entries = new Map<EntryId, Entry>();
+  const isWanted = (kind: Kind): boolean => kinds?.has(kind) ?? true;
   const add = (kind: Kind, name: string) => {
-    if (!/^[0-9a-f.]+$/.test(name)) return;
+    if (!isWanted(kind) || !/^[0-9a-f.]+$/.test(name)) return;
     const stat = statIfThere(pathOf(directory, kind, name));
     if (!stat?.isFile()) return;
     const id: EntryId = `${kind}.${name}`;
-    entries.set(id, { id, kind, name, bytes: sizeOnDisk(stat.size), used: stat.mtimeMs });
+    entries.set(id, { id, kind, name, bytes: sizeOnDisk(stat.size), size: stat.size, used: stat.mtimeMs });
   };
   for (const name of namesIn(directory.at("blobs", "sha256"))) if (isHex64(name)) add("blob", name);
   for (const name of namesIn(directory.at("indexes"))) {
@@ -91,11 +97,15 @@ export function inventory(directory: StoreDirectory): Map<EntryId, Entry> {
     ["block", "blocks"],
     ["record", "records"],
   ] as const) {
-    for (const shard of namesIn(directory.at(parent))) {
+    for (const shard of isWanted(kind) ? namesIn(directory.at(parent)) : []) {
       for (const name of namesIn(directory.at(parent, shard))) if (name.startsWith(shard)) add(kind, name);
     }
   }
-  const trees = [...snapshotEntries(directory), ...mountEntries(directory), ...sourceEntries(directory)];
+  const trees = [
+    ...(isWanted("snapshot") ? snapshotEntries(directory) : []),
+    ...(isWanted("mount") ? mountEntries(directory) : []),
+    ...(isWanted("source") ? sourceEntries(directory) : []),
+  ];
   for (const entry of trees) entries.set(entry.id, entry);
   return entries;
 }

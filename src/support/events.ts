@@ -29,6 +29,17 @@ export type NacreEvent =
       readonly error?: string | undefined;
       readonly time: number;
     }
+  /** What the cache says of a step. */
+  | {
+      readonly type: "decision";
+      readonly id: string;
+      readonly answer: "hit" | "miss";
+      /** For hits: which key found the record, that of the step's definition or that of what its inputs hold. */
+      readonly by?: "definition" | "content" | undefined;
+      /** For misses: why, in one line. */
+      readonly reason?: string | undefined;
+      readonly time: number;
+    }
   | {
       readonly type: "warning";
       /** Lint rule or stable name. */

@@ -10,7 +10,8 @@ const bases = fileURLToPath(new URL("../../testdata/conformance/base", import.me
 
 function check(text: string, more: Partial<BuildRequest> = {}) {
   const dockerfile = { kind: "text", text, name: "Dockerfile" } as const;
-  return checkDockerfile({ context: scratch(), dockerfile, store: "/nonexistent", platform: "linux/amd64", ...more });
+  const request = { context: scratch(), dockerfile, store: "/nonexistent", platform: "linux/amd64", offline: true };
+  return checkDockerfile({ ...request, ...more });
 }
 
 const rules = ({ findings }: Awaited<ReturnType<typeof check>>) => findings.map(({ rule }) => rule);

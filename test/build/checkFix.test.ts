@@ -17,6 +17,7 @@ const request = (text: string, more: Partial<BuildRequest> = {}): BuildRequest =
   dockerfile: { kind: "text", text, name: "Dockerfile" },
   store: "/nonexistent",
   platform: "linux/amd64",
+  offline: true,
   ...more,
 });
 

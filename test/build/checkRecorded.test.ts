@@ -53,6 +53,7 @@ function unpack(name: string): BuildRequest {
     context,
     platform: "linux/amd64",
     store: join(top, "no-store"),
+    offline: true,
     target: lines("target")[0],
     buildArgs: Object.fromEntries(pairs("arg")),
     buildContexts: Object.fromEntries(pairs("context").map(([key, value]) => [key, place(value)])),

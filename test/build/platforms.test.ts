@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { OutputRequest } from "../../src/build/request.js";
 import { localPlatform } from "../../src/oci/platform.js";
-import { listBuilds } from "../../src/store/logs.js";
+import { listBuilds } from "../../src/store/builds.js";
 import { Store } from "../../src/store/store.js";
 import type { NacreEvent } from "../../src/support/events.js";
 import { toolMissing } from "../setup/tools.js";

@@ -3,7 +3,8 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFile
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { BuildRequest, FailedRun } from "../../src/build/request.js";
-import { listBuilds, openLog } from "../../src/store/logs.js";
+import { findBuild } from "../../src/store/builds.js";
+import { openLog } from "../../src/store/logs.js";
 import { Store } from "../../src/store/store.js";
 import type { NacreError } from "../../src/support/errors.js";
 import { nacre } from "../cli/invocation.js";
@@ -34,9 +35,8 @@ async function failureOf(work: Promise<unknown>): Promise<NacreError> {
 async function logsOf(made: Project): Promise<string[]> {
   const store = await Store.open(made.store);
   try {
-    const [build] = listBuilds(store);
     const logs: string[] = [];
-    for (const { log } of build?.steps ?? []) {
+    for (const { log } of findBuild(store).steps) {
       if (log === undefined) continue;
       const parts: Buffer[] = [];
       for await (const part of openLog(store, log) ?? []) parts.push(Buffer.from(part));
@@ -179,7 +179,7 @@ describe.skipIf(process.getuid?.() !== 0 || missing)("RUN", () => {
     expect(await logsOf(made)).toEqual(["1\n2\n"]);
     await made.build(dockerfile(3), { noCache: true });
     expect(await logsOf(made)).toEqual(["3\n"]);
-    const listed = await nacre(["cache", "ls", "--format", "json"], { env: { NACRE_HOME: made.store } });
+    const listed = await nacre(["cache", "ls", "--type", "mounts", "--format", "json"], { env: { NACRE_HOME: made.store } });
     expect(JSON.parse(listed.stdout)).toMatchObject({ id: "/cache", files: 1, inUse: false });
   });
 

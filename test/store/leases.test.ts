@@ -1,8 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import { expect, test } from "vitest";
 import { readProtected } from "../../src/store/leases.js";
 import { currentOwner, isAlive, livenessOf, ownerName, parseOwner } from "../../src/store/owner.js";
-import { age, digestOf, openStore } from "./helpers.js";
+import { age, digestOf, hasTool, openStore } from "./helpers.js";
 
 const [A, B] = [digestOf("a"), digestOf("b")];
 
@@ -24,20 +26,48 @@ test.runIf(process.platform === "linux")(
 );
 
 test.runIf(process.platform === "linux")(
-  "an owner of another boot, machine or pid namespace is judged by its heartbeat",
+  "an owner of another boot, machine or pid namespace that cannot be seen is judged by its heartbeat",
   () => {
     const self = currentOwner();
-    for (const foreign of [
-      { ...self, boot: "0" },
-      { ...self, boot: "1".repeat(32) },
-      { ...self, pidNamespace: "1" },
-    ]) {
-      expect(livenessOf(foreign, self)).toBe("unknown");
-      expect(isAlive(foreign, self, 1_000_000, 1_000_000 + 9 * 60_000)).toBe(true);
-      expect(isAlive(foreign, self, 1_000_000, 1_000_000 + 11 * 60_000)).toBe(false);
+    for (const [foreign, looking] of [
+      [{ ...self, boot: "0" }, self],
+      [{ ...self, boot: "1".repeat(32) }, self],
+      [
+        { ...self, pidNamespace: "1" },
+        { ...self, pidNamespace: "2" },
+      ],
+    ] as const) {
+      expect(livenessOf(foreign, looking)).toBe("unknown");
+      expect(isAlive(foreign, looking, 1_000_000, 1_000_000 + 9 * 60_000)).toBe(true);
+      expect(isAlive(foreign, looking, 1_000_000, 1_000_000 + 11 * 60_000)).toBe(false);
     }
   },
 );
+
+const FIRST_NAMESPACE = "4026531836";
+const seesAll =
+  process.platform === "linux" && process.getuid?.() === 0 && currentOwner().pidNamespace === FIRST_NAMESPACE;
+
+test.runIf(seesAll && hasTool("unshare"))("an owner in a pid namespace below is looked up from above", async () => {
+  const self = currentOwner();
+  const script = "read -r stat < /proc/self/stat; echo $(readlink /proc/self/ns/pid) $stat; exec sleep 60";
+  const child = spawn("unshare", ["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    // The shell itself is process 1 there; `read` and `echo` are parts of it.
+    const told = String((await once(child.stdout, "data"))[0]);
+    const [namespace, stat] = [/\[([0-9]+)\]/.exec(told)![1]!, told.slice(told.lastIndexOf(")") + 2).split(" ")];
+    const owner = { ...self, pidNamespace: namespace, pid: 1, start: stat[19]! };
+    expect(livenessOf(owner, self)).toBe("alive");
+    expect(livenessOf({ ...owner, pid: 77 }, self)).toBe("dead");
+    expect(livenessOf({ ...owner, start: "1" }, self)).toBe("unknown");
+    expect(livenessOf({ ...owner, pidNamespace: "1" }, self)).toBe("dead");
+  } finally {
+    child.kill("SIGKILL");
+    await once(child, "close");
+  }
+});
 
 test("a lease protects what it names until it is released", async () => {
   const store = await openStore();
@@ -90,7 +120,7 @@ test.runIf(process.platform === "linux")(
     const store = await openStore();
     const self = currentOwner();
     const dead = `${store.path}/leases/${ownerName({ ...self, start: "1" })}.aa`;
-    const foreign = `${store.path}/leases/${ownerName({ ...self, pidNamespace: "1" })}.aa`;
+    const foreign = `${store.path}/leases/${ownerName({ ...self, boot: "1".repeat(32) })}.aa`;
     for (const file of [dead, foreign]) fs.writeFileSync(file, `${A}\n`);
     store.acquireLease();
     expect([fs.existsSync(dead), fs.existsSync(foreign)]).toEqual([false, true]);

@@ -83,10 +83,34 @@ for (const lockHelper of hasTool("flock") ? ["flock", MISSING_HELPER] : [MISSING
   });
 }
 
+test.runIf(process.platform === "linux")(
+  "what dead owners left of locks is swept, what the living hold is not",
+  async () => {
+    const store = await openStore();
+    const [dead, alive] = [otherProcess(), otherProcess()];
+    await dead.kill();
+    const at = (name: string) => `${store.path}/locks/${name}`;
+    fs.symlinkSync(`kernel.${dead.owner}.aa`, at("snapshot-1.owner"));
+    fs.symlinkSync(`kernel.${dead.owner}.aa`, at("snapshot-2.owner.0badc0de"));
+    fs.symlinkSync(`kernel.${alive.owner}.aa`, at("snapshot-3.owner"));
+    store.locks.sweep();
+    expect(fs.readdirSync(at(""))).toEqual(["snapshot-3.owner"]);
+  },
+);
+
 describe.runIf(hasTool("flock"))("locks of the kernel", () => {
   test("show that their last owner is gone even if it cannot be looked up", async () => {
     const store = await openStore();
     fs.symlinkSync(`kernel.${"1".repeat(32)}-5-6-7.aa`, `${store.path}/locks/x.owner`);
+    expect(await store.locks.tryWithLock("x", async () => 1)).toEqual({ result: 1 });
+  });
+
+  test("are not taken while their last owner works on, though its helper was killed", async () => {
+    const store = await openStore();
+    const other = otherProcess();
+    fs.symlinkSync(`kernel.${other.owner}.aa`, `${store.path}/locks/x.owner`);
+    expect(await store.locks.tryWithLock("x", async () => 1)).toBeUndefined();
+    await other.kill();
     expect(await store.locks.tryWithLock("x", async () => 1)).toEqual({ result: 1 });
   });
 

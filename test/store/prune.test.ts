@@ -3,9 +3,11 @@ import * as fs from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Digest, hexOf } from "../../src/oci/digest.js";
 import { OCI_LAYER_GZIP } from "../../src/oci/mediaTypes.js";
+import { autoPrune } from "../../src/store/autoPrune.js";
 import { checkStore } from "../../src/store/check.js";
+import { type CacheLimits, defaultLimit } from "../../src/store/limits.js";
 import { currentOwner, ownerName } from "../../src/store/owner.js";
-import { autoPrune, defaultLimit, type PruneReport, pruneStore } from "../../src/store/prune.js";
+import { type PruneReport, pruneStore } from "../../src/store/prune.js";
 import type { Store } from "../../src/store/store.js";
 import { storeUsage } from "../../src/store/usage.js";
 import { age, canMount, keyOf, openStore, putCompressedImage, putImage, tempDirectory, withStore } from "./helpers.js";
@@ -223,19 +225,52 @@ describe("pruning", () => {
     const blob = store.findRecords(keyOf("step"))[0]!.blobs[0]!;
     fs.renameSync(store.blobPath(blob), `${store.path}/tombstones/blob.${hexOf(blob)}`);
     fs.writeFileSync(`${store.path}/tmp/p.${ownerName({ ...currentOwner(), start: "1" })}.aa`, "");
-    expect(isWhole(store, "step")).toBe(false);
     const again = await openStore(store.path);
+    expect(fs.existsSync(store.blobPath(blob))).toBe(true);
     expect(isWhole(again, "step")).toBe(true);
     expect(fs.readdirSync(`${store.path}/tmp`)).toEqual([]);
+  });
+});
+
+describe("what garbage collection had moved aside when it was killed", () => {
+  /** Moves a file to where garbage collection would. */
+  function moveAside(store: Store, file: string, tombstone: string): void {
+    fs.renameSync(file, `${store.path}/tombstones/${tombstone}`);
+  }
+
+  test("does not stop a build that needs it and was under way already", async () => {
+    const store = await openStore();
+    const { descriptor, layer, config } = putImage(store, "layer");
+    store.writeIndex(layer, Buffer.from("index"));
+    for (const digest of [descriptor.digest, layer, config]) {
+      moveAside(store, store.blobPath(digest), `blob.${hexOf(digest)}`);
+    }
+    moveAside(store, store.layers.indexPath(layer), `index.${hexOf(layer)}`);
+    expect(store.readIndex(layer)?.toString()).toBe("index");
+    store.putRecord({ key: keyOf("step"), blobs: [layer], indexes: [layer], lists: [], body: null });
+    await store.setReferences([{ name: NAME, descriptor }]);
+    expect(isWhole(store, "step")).toBe(true);
+    expect(fs.readdirSync(`${store.path}/tombstones`)).toEqual([]);
+    expect((await checkStore(store)).problems).toEqual([]);
+  });
+
+  test("is read where it lies in a store that is only read", async () => {
+    const { path: location } = await openStore();
+    const { descriptor, layer } = await withStore(location, (store) => putImage(store, "layer"));
+    const store = await openStore(location, { readOnly: true });
+    moveAside(store, store.blobPath(layer), `blob.${hexOf(layer)}`);
+    expect(store.flawsOf(descriptor)).toEqual([]);
+    expect(store.readBlob(layer, 100).toString()).toBe("layer");
+    expect(fs.readdirSync(`${store.path}/tombstones`)).toEqual([`blob.${hexOf(layer)}`]);
   });
 });
 
 describe("automatic pruning", () => {
   test("does nothing for a process that wrote nothing, and only counts below the limit", async () => {
     const store = await filledStore((filling) => void putStep(filling, "step", 100));
-    expect(await autoPrune(store, { maxBytes: 0 })).toBeUndefined();
+    expect(await autoPrune(store, { limits: () => ({ maxBytes: 0 }) })).toBeUndefined();
     putStep(store, "new");
-    expect(await autoPrune(store, { maxBytes: 2 ** 40 })).toBeUndefined();
+    expect(await autoPrune(store, { limits: () => ({ maxBytes: 2 ** 40 }) })).toBeUndefined();
     expect(isWhole(store, "step")).toBe(true);
   });
 
@@ -246,7 +281,7 @@ describe("automatic pruning", () => {
     for (let i = 0; i < 12; i++) {
       await withStore(location, async (store) => {
         putStep(store, `step ${i}`, 12 - i);
-        reports.push(await autoPrune(store, { maxBytes: limit }));
+        reports.push(await autoPrune(store, { limits: () => ({ maxBytes: limit }) }));
       });
     }
     const done = reports.filter((report) => report !== undefined);
@@ -258,5 +293,102 @@ describe("automatic pruning", () => {
       expect(isWhole(store, "step 0")).toBe(false);
       expect((await checkStore(store)).problems).toEqual([]);
     });
+  });
+});
+
+describe("pruning in the background", () => {
+  const limits = () => ({ maxBytes: 4096 });
+
+  /** A build that writes a step and then sees to the cache. @returns what was started, and what was waited for */
+  async function build(location: string, n: number, options: { now?: () => number; starts?: boolean } = {}) {
+    const started: CacheLimits[] = [];
+    const waited = await withStore(
+      location,
+      (store) => {
+        putStep(store, `step ${n}`, 100 - n);
+        const start = (due: CacheLimits): boolean => {
+          started.push(due);
+          return options.starts ?? true;
+        };
+        return autoPrune(store, { limits, start });
+      },
+      { ...(options.now ? { now: options.now } : {}) },
+    );
+    return { started, waited };
+  }
+
+  test("is started once, and not again while it should still be going on", async () => {
+    const { path: location } = await openStore();
+    expect(await build(location, 1)).toEqual({ started: [{ maxBytes: 3276 }], waited: undefined });
+    expect(await build(location, 2)).toEqual({ started: [], waited: undefined });
+  });
+
+  test("that has never come to its end is made up for by the next build, which waits for it", async () => {
+    const { path: location } = await openStore();
+    await build(location, 1);
+    const later = await build(location, 2, { now: () => Date.now() + 120_000 });
+    expect(later.started).toEqual([]);
+    expect(later.waited?.removed.length).toBeGreaterThan(0);
+    expect((await build(location, 3)).started).toHaveLength(1);
+  });
+
+  test("that cannot be started is waited for", async () => {
+    const { path: location } = await openStore();
+    const { started, waited } = await build(location, 1, { starts: false });
+    expect(started).toHaveLength(1);
+    expect(waited).toBeDefined();
+  });
+
+  test("is asked for by a disk that is too full, but not all the time", async () => {
+    const { path: location } = await openStore();
+    const started: CacheLimits[] = [];
+    const fill = (now: number) =>
+      withStore(
+        location,
+        (store) => {
+          putStep(store, `at ${now}`);
+          const start = (due: CacheLimits) => started.push(due) > 0;
+          return autoPrune(store, { limits: () => ({ minFree: { percent: 99.9 } }), start });
+        },
+        { now: () => now },
+      );
+    const begin = Date.now();
+    await fill(begin);
+    expect(started).toEqual([]);
+    await fill(begin + 11 * 60_000);
+    expect(started).toHaveLength(1);
+    expect(started[0]!.minFree).toBeGreaterThan(0);
+  });
+
+  test("reads no limits for a build that wrote nothing", async () => {
+    const store = await openStore();
+    const asked = () => {
+      throw new Error("asked");
+    };
+    expect(await autoPrune(store, { limits: asked })).toBeUndefined();
+  });
+});
+
+describe("pruning by free space", () => {
+  test.runIf(canMount())("removes the least recently used until the disk has it, and tells both figures", async () => {
+    const directory = tempDirectory();
+    spawnSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", directory]);
+    try {
+      await withStore(`${directory}/store`, (store) => {
+        for (let i = 0; i < 20; i++) putStep(store, `${i}`.padEnd(60_000), 100 - i);
+      });
+      await withStore(`${directory}/store`, async (store) => {
+        const report = await pruneStore(store, { minFree: { percent: 75 } });
+        const { bsize, bavail, blocks } = fs.statfsSync(directory);
+        expect(report.minFree).toBe((bsize * blocks * 3) / 4);
+        expect(report.free).toBeLessThan(report.minFree!);
+        expect(bsize * bavail).toBeGreaterThanOrEqual(report.minFree!);
+        expect(isWhole(store, "19".padEnd(60_000))).toBe(true);
+        expect(isWhole(store, "0".padEnd(60_000))).toBe(false);
+        expect((await pruneStore(store, { minFree: { percent: 75 } })).removed).toEqual([]);
+      });
+    } finally {
+      spawnSync("umount", [directory]);
+    }
   });
 });

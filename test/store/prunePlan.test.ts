@@ -18,7 +18,8 @@ function input(entries: readonly Entry[], rest: Partial<PruneInput> = {}): Prune
     records: [],
     unusable: [],
     maxBytes: Number.POSITIVE_INFINITY,
-    usedBefore: Number.POSITIVE_INFINITY,
+    mustFree: 0,
+    usedBefore: Number.NEGATIVE_INFINITY,
     unreferencedBefore: Number.POSITIVE_INFINITY,
     ...rest,
   };
@@ -43,7 +44,9 @@ describe("the plan", () => {
         },
       ),
     );
-    expect(plan.removals).toEqual([{ id: "blob.old", kind: "blob", name: "old", bytes: 10, reason: "unreferenced" }]);
+    expect(plan.removals).toEqual([
+      { id: "blob.old", kind: "blob", name: "old", bytes: 10, used: 1, reason: "unreferenced" },
+    ]);
     expect([plan.cacheBefore, plan.cacheAfter]).toEqual([110, 100]);
   });
 
@@ -83,11 +86,44 @@ describe("the plan", () => {
     expect(plan.cacheAfter).toBe(11);
   });
 
-  test("keeps records that are leased or were used within the time to keep, even above the size", () => {
+  test("removes what was kept too long, however small the cache is, but never what is leased", () => {
     const [leased, recent, old] = [entry("record", "l", 5, 0), entry("record", "r", 5, 8), entry("record", "o", 5, 1)];
+    const block = entry("block", "b", 5, 2);
     const records = [leased, recent, old].map((one) => ({ entry: one, needs: NONE, leased: one === leased }));
-    const plan = planPrune(input([leased, recent, old], { records, maxBytes: 0, usedBefore: 5 }));
-    expect(plan.removals.map((one) => one.id)).toEqual(["record.o"]);
+    const all = [leased, recent, old, block];
+    const reasons = (rest: Partial<PruneInput>) =>
+      planPrune(input(all, { records, ...rest })).removals.map((one) => [one.id, one.reason]);
+    const tooOld = [
+      ["block.b", "unused for too long"],
+      ["record.o", "unused for too long"],
+    ];
+    expect(reasons({ usedBefore: 5 })).toEqual(tooOld);
+    expect(reasons({ usedBefore: 5, maxBytes: 0 })).toEqual([...tooOld, ["record.r", "least recently used"]]);
+  });
+
+  test("frees as much as the disk lacks, if the cache has it", () => {
+    const [a, b, c] = [entry("record", "a", 10, 1), entry("record", "b", 10, 2), entry("record", "c", 10, 3)];
+    const records = [a, b, c].map((one) => ({ entry: one, needs: NONE, leased: false }));
+    const gone = (mustFree: number) =>
+      planPrune(input([a, b, c], { records, mustFree })).removals.map((one) => one.name);
+    expect([0, 1, 10, 11, 1000].map(gone)).toEqual([[], ["a"], ["a"], ["a", "b"], ["a", "b", "c"]]);
+  });
+
+  test("of some kinds only leaves all others alone, but for what only these need", () => {
+    const [record, mount] = [entry("record", "r", 1, 0), entry("mount", "m", 1, 0)];
+    const entries = [
+      record,
+      mount,
+      entry("blob", "of r", 1, 0),
+      entry("blob", "nobody's", 1, 0),
+      entry("stat", "s", 1, 0),
+    ];
+    const records = [{ entry: record, needs: needs(["blob.of r"]), leased: false }];
+    const gone = (...only: Kind[]) =>
+      planPrune(input(entries, { records, maxBytes: -1, only: new Set(only) })).removals.map((one) => one.id);
+    expect(gone("mount")).toEqual(["mount.m"]);
+    expect(gone("record")).toEqual(["record.r", "blob.of r"]);
+    expect(gone("stat", "mount")).toEqual(["stat.s", "mount.m"]);
   });
 
   test("does not count images as cache, however big they are", () => {

@@ -137,7 +137,8 @@ describe("garbage collection", () => {
         records: [],
         unusable: [],
         maxBytes,
-        usedBefore: 100,
+        mustFree: 0,
+        usedBefore: Number.NEGATIVE_INFINITY,
         unreferencedBefore: 100,
       }).removals.map(({ name }) => name);
     expect(plan(40)).toEqual([]);

@@ -7,7 +7,8 @@ import * as fs from "node:fs";
 import { digestOfHex, hexOf } from "../../src/oci/digest.js";
 import { encodeConfig, encodeManifest } from "../../src/oci/encode.js";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../../src/oci/mediaTypes.js";
-import { autoPrune, pruneStore } from "../../src/store/prune.js";
+import { autoPrune } from "../../src/store/autoPrune.js";
+import { pruneStore } from "../../src/store/prune.js";
 import { type Lease, Store } from "../../src/store/store.js";
 import { createHasher, sha256Hex } from "../../src/support/hash.js";
 
@@ -97,7 +98,7 @@ async function main(): Promise<void> {
       else if (choice < 7) await remove(store);
       else if (choice < 8) await pruneStore(store, { all: true });
       else if (choice < 9) await pruneStore(store, { maxBytes: random(20) * 65_536 });
-      else await autoPrune(store, { maxBytes: 400_000 });
+      else await autoPrune(store, { limits: () => ({ maxBytes: 400_000 }) });
     }
     await store.close();
     say("round");
