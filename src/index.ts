@@ -5,6 +5,57 @@ export type { ExplainedPath } from "./advice/contextPath.js";
 export type { ContextQuery } from "./advice/contextQuery.js";
 export type { AdviceRule, Finding } from "./advice/finding.js";
 export {
+  imageHistory,
+  inspectImage,
+  layerStack,
+  listImages,
+  type MeasureOptions,
+  mergedTree,
+  openImage,
+  rawDocument,
+  reconstructDockerfile,
+  type StackCursor,
+  type StackVisitor,
+  type WalkOptions,
+  walkStack,
+  withImage,
+} from "./analysis/analysis.js";
+export type { BaseImage } from "./analysis/baseImage.js";
+export {
+  type BuildDescription,
+  compareBuilds,
+  describeBuild,
+  exportBuild,
+  traceBuild,
+  writeBuildDocument,
+} from "./analysis/buildHistory.js";
+export type { PlacedStep } from "./analysis/buildSteps.js";
+export type { BuildComparison, ComparedBuild, ComparedStep, Difference, StepMatch } from "./analysis/compareBuilds.js";
+export type { BuildTrace, ExportedBuild, TraceEvent } from "./analysis/exportBuild.js";
+export type { HistoryLayer, HistoryLine, ImageHistory } from "./analysis/imageHistory.js";
+export type {
+  ImageListing,
+  ImageQuery,
+  ListedImage,
+  ListedName,
+  ListedPlatform,
+  SizeModel,
+} from "./analysis/imageList.js";
+export type { ImageInspection, LayerInspection, PlatformInspection } from "./analysis/inspectImage.js";
+export type { DockerfileLine } from "./analysis/layerLines.js";
+export type {
+  FilePlace,
+  HistoryRow,
+  ImagePlaceKind,
+  ImageWorld,
+  LayerObstacle,
+  LayerStats,
+  OpenedImage,
+  OpenedIndex,
+  OpenedLayer,
+  OpenOptions,
+} from "./analysis/types.js";
+export {
   type ArchiveInput,
   type LoadedImage,
   type LoadOptions,
@@ -21,8 +72,10 @@ export {
   fixDockerfile,
   writeDockerfile,
 } from "./build/dockerfileChecks.js";
+export { previewBuild } from "./build/dryRun.js";
 export { type LockChange, type UpdatedLock, updateLock } from "./build/lock.js";
 export { listTargets, type Outline, outlineDockerfile, type Targets } from "./build/outline.js";
+export type { BuildPreview, PreviewedStep, PreviewOutcome, PreviewTotals } from "./build/previewTypes.js";
 export type {
   BuildRequest,
   BuildResult,
@@ -37,23 +90,36 @@ export type {
   RegistryOutput,
   StepReport,
 } from "./build/request.js";
+export { type CacheDisk, cacheDisk, type DiskKind, type DiskUse } from "./cache/cacheDisk.js";
+export {
+  type CachedLayer,
+  type CachedMount,
+  type CachedSnapshot,
+  type CachedSource,
+  type CachedStep,
+  type CacheItem,
+  type CacheType,
+  listCache,
+} from "./cache/cacheList.js";
+export { type RootCause, rootCause } from "./cache/rootCause.js";
+export type { MissReason } from "./cache/why.js";
+export { longReason, type ReasonTextOptions, shortReason } from "./cache/whyText.js";
 export { renderExcerpt } from "./dockerfile/excerpt.js";
 export {
   type CatalogEntry,
   type FoundImage,
   findImage,
-  type ImageSummary,
-  listImages,
   type Removal as ImageRemoval,
   removeImages,
   tagImage,
 } from "./image/catalog.js";
-export { type ImageInspection, inspectImage, type LayerInspection, rawDocument } from "./image/inspect.js";
 export type { CopiedBlob, CopyReport } from "./output/copyRequest.js";
 export type { PushedImage, PushedLayer } from "./output/pushTargets.js";
 export type { OutputCompression } from "./output/request.js";
 export { type SavedImage, type SaveOptions, saveImages } from "./output/saveImages.js";
 export { type CopyRequest, copyBetween, type PushRequest, pushToRegistries } from "./output/transfers.js";
+export { type PullAllRequest, type PulledTag, pullAllTags } from "./registry/allTags.js";
+export { askRateLimit, type RateLimitAnswer } from "./registry/askRateLimit.js";
 export { login, logout } from "./registry/login.js";
 export type { Login, LoginRequest, LoginWorld, Logout } from "./registry/loginTypes.js";
 export type { PulledImage, PulledLayer, PullPolicy } from "./registry/pull.js";
@@ -79,10 +145,31 @@ export {
   type LevelInfo,
 } from "./sandbox/isolationInfo.js";
 export { type StoreCleaner, storeCleaner } from "./sandbox/storeCleaner.js";
+export type { AutoPruneOptions, StartPrune } from "./store/autoPrune.js";
+export {
+  type BuildArgument,
+  type BuildEntry,
+  type BuildFilters,
+  type BuildInputs,
+  type BuildRemoval,
+  type BuildRemovalRequest,
+  type BuildStep,
+  type BuildSummary,
+  findBuild,
+  type ListBuildsOptions,
+  listBuilds,
+  type NamedBuild,
+  readBuild,
+  removeBuilds,
+} from "./store/builds.js";
 export { type CacheMountInfo, listCacheMounts } from "./store/cacheMounts.js";
 export { type CheckOptions, type CheckProblem, type CheckReport, checkStore } from "./store/check.js";
-export { type BuildEntry, listBuilds, type NamedBuild, openLog, readBuild } from "./store/logs.js";
-export { defaultLimit, type PruneOptions, type PruneReport, pruneStore, type Removal } from "./store/prune.js";
+export { configPath } from "./store/configFile.js";
+export { type ConfiguredLimits, configuredLimits, type Limit, parseFree, valuesOf } from "./store/configLimits.js";
+export { type Eviction, evictionOf } from "./store/evictions.js";
+export { type CacheLimits, defaultLimit, type Percent } from "./store/limits.js";
+export { openLog } from "./store/logs.js";
+export { type PruneOptions, type PruneReport, pruneStore, type Removal, tryPrune } from "./store/prune.js";
 export { defaultStorePath, Store, type StoreOptions } from "./store/store.js";
 export { type Amount, type StoreUsage, storeUsage } from "./store/usage.js";
 export { type ErrorCode, isNacreError, NacreError } from "./support/errors.js";

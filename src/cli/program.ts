@@ -22,6 +22,7 @@ interface CommandEntry {
 }
 
 const inspect: Declaration = async (invocation) => (await import("./commands/inspect.js")).inspectCommand(invocation);
+const history: Declaration = async (invocation) => (await import("./commands/history.js")).historyCommand(invocation);
 const tag: Declaration = async (invocation) => (await import("./commands/tag.js")).tagCommand(invocation);
 const load: Declaration = async (invocation) => (await import("./commands/load.js")).loadCommand(invocation);
 const save: Declaration = async (invocation) => (await import("./commands/save.js")).saveCommand(invocation);
@@ -43,16 +44,22 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
       names: ["build"],
       declare: async (invocation) => (await import("./commands/build.js")).buildCommand(invocation),
     },
+    { names: ["plan"], declare: async (invocation) => (await import("./commands/plan.js")).planCommand(invocation) },
     {
       names: ["context"],
       declare: async (invocation) => (await import("./commands/context.js")).contextCommand(invocation),
     },
     { names: ["lock"], declare: async (invocation) => (await import("./commands/lock.js")).lockCommand(invocation) },
+    {
+      names: ["builds"],
+      declare: async (invocation) => (await import("./commands/builds.js")).buildsCommand(invocation),
+    },
     { names: ["logs"], declare: async (invocation) => (await import("./commands/logs.js")).logsCommand(invocation) },
   ],
   "Images:": [
     { names: ["image"], declare: imageGroup },
     { names: ["images"], declare: ls("images") },
+    { names: ["history"], declare: history },
     { names: ["inspect"], declare: inspect },
     { names: ["tag"], declare: tag },
     { names: ["rm", "rmi"], declare: rm("rm", "rmi") },
@@ -66,6 +73,10 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
       declare: async (invocation) => (await import("./commands/search.js")).searchCommand(invocation),
     },
     { names: ["tags"], declare: async (invocation) => (await import("./commands/tags.js")).tagsCommand(invocation) },
+    {
+      names: ["ratelimit"],
+      declare: async (invocation) => (await import("./commands/ratelimit.js")).ratelimitCommand(invocation),
+    },
     { names: ["login"], declare: async (invocation) => (await import("./commands/login.js")).loginCommand(invocation) },
     {
       names: ["logout"],
@@ -109,10 +120,10 @@ export async function createProgram(invocation: Invocation, argv: readonly strin
 
 async function imageGroup(invocation: Invocation): Promise<Command> {
   const group = new Command("image")
-    .summary("list and manage images (ls, rm, tag, inspect, load, save, pull, push)")
+    .summary("list and manage images (ls, history, rm, tag, inspect, load, save, pull, push)")
     .description("List and manage the images in the store.")
     .usage("COMMAND [OPTIONS]");
-  for (const declare of [ls("ls", "list"), inspect, tag, rm("rm", "remove"), load, save, pull, push]) {
+  for (const declare of [ls("ls", "list"), history, inspect, tag, rm("rm", "remove"), load, save, pull, push]) {
     group.addCommand(await declare(invocation));
   }
   return group;
@@ -148,16 +159,18 @@ function setUp(command: Command, invocation: Invocation): void {
 
 /**
  * Rewrites `--flag=true` and `--flag=false`, which docker's parser takes for flags without a value and commander does not.
- * False is the value of every such flag that is not given.
+ * False is the value of every such flag that is not given, or it has one that says so (`--no-flag`).
  */
 export function normalizeBooleans(program: Command, argv: readonly string[]): string[] {
-  const booleans = new Set(booleanFlags(program));
+  const booleans = booleanFlags(program);
   const words: string[] = [];
   for (const [at, word] of argv.entries()) {
     if (word === "--") return [...words, ...argv.slice(at)];
-    const match = /^(--[a-z-]+)=(.*)$/s.exec(word);
-    if (!match || !booleans.has(match[1]!) || !isBoolean(match[2]!)) words.push(word);
-    else if (parseBoolean(match[2]!, match[1]!)) words.push(match[1]!);
+    const [, flag = "", value = ""] = /^(--[a-z-]+|-[A-Za-z])=(.*)$/s.exec(word) ?? [];
+    const long = booleans.get(flag);
+    if (long === undefined || !isBoolean(value)) words.push(word);
+    else if (parseBoolean(value, flag)) words.push(flag);
+    else if (booleans.has(`--no-${long.slice(2)}`)) words.push(`--no-${long.slice(2)}`);
   }
   return words;
 }
@@ -166,11 +179,14 @@ function isBoolean(text: string): boolean {
   return /^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(text);
 }
 
-function booleanFlags(command: Command): string[] {
-  const own = command.options
-    .filter((option) => !option.required && !option.optional)
-    .map((option) => option.long ?? "");
-  return [...own, ...command.commands.flatMap(booleanFlags)];
+/** The long form of each flag without a value, by its long and its short one. */
+function booleanFlags(command: Command): Map<string, string> {
+  const flags = new Map<string, string>();
+  for (const { required, optional, long, short } of command.options) {
+    if (required || optional || !long) continue;
+    for (const form of [long, short]) if (form) flags.set(form, long);
+  }
+  return new Map([...flags, ...command.commands.flatMap((child) => [...booleanFlags(child)])]);
 }
 
 /** `nacre build` for the command that the words name, for hints. */

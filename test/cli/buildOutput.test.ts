@@ -38,6 +38,9 @@ describe("--output", () => {
     expect(output("type=image,push=true,name=a:1,compression=zstd")).toEqual({
       ...{ type: "registry", ...form, annotations, names: ["a:1"], compression: { type: "zstd", force: false } },
     });
+    expect(output("type=image,name=a,push=true,push-by-digest=true,name-canonical=true")).toEqual({
+      ...{ type: "registry", ...form, annotations, names: ["a"], byDigest: true, canonical: true },
+    });
     expect(output("type=docker")).toEqual({ type: "engine", engine: "docker", ...form, annotations });
     expect(output("type=podman")).toEqual({ type: "engine", engine: "podman", ...form, annotations });
   });
@@ -116,7 +119,7 @@ describe("--output", () => {
     ["type=oci,attestation-inline=true", 'unknown key "attestation-inline"'],
     ["type=oci,prefer-nondist-layers=true", 'unknown key "prefer-nondist-layers"'],
     ["type=oci,compatibility-version=20", 'unknown key "compatibility-version"'],
-    ["type=image,push-by-digest=true", 'unknown key "push-by-digest"'],
+    ["type=oci,dest=x,push-by-digest=true", 'unknown key "push-by-digest"'],
     ["type=local,dest=x,platform-split=true", 'unknown key "platform-split"'],
     ["type=local,dest=x,mode=delete", 'unknown key "mode"'],
     ["", "empty"],

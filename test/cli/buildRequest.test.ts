@@ -35,6 +35,7 @@ describe("the request of nacre build", () => {
       tags: [],
       buildArgs: {},
       buildContexts: {},
+      env: { DOCKER_CONFIG: "/nonexistent" },
       labels: {},
       annotations: {},
       noCache: false,

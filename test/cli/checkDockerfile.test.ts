@@ -13,7 +13,8 @@ async function run(dockerfile: string, ...flags: string[]) {
   mkdirSync(join(dir, "context"));
   const path = join(dir, "context", "Dockerfile");
   writeFileSync(path, dockerfile);
-  const outcome = await nacre(["build", "--store", join(dir, "store"), ...flags, join(dir, "context")]);
+  const env = { NACRE_OFFLINE: "1" };
+  const outcome = await nacre(["build", "--store", join(dir, "store"), ...flags, join(dir, "context")], { env });
   return { ...outcome, path };
 }
 

@@ -59,7 +59,7 @@ describe("a first image", () => {
 
     expect(await must(run("image", "ls"))).toMatch(/\nhello +1 +[0-9a-f]{12} +.* ago +6B\n$/);
     await must(run("tag", "hello:1", "hello:2", "other"));
-    const id = (await must(run("images", "-q"))).trim();
+    const [id = ""] = (await must(run("images", "-q"))).split("\n");
     expect(id).toMatch(/^[0-9a-f]{12}$/);
     expect((await must(run("images", "hello"))).match(/\nhello/g)).toHaveLength(2);
     expect((await must(run("images", "hello:2"))).match(/\nhello/g)).toHaveLength(1);
@@ -86,8 +86,9 @@ describe("a first image", () => {
     const store = join(root, "second");
     expect(await must(run("--store", store, "load", layout))).toBe("Loaded image: hello:1\n");
     expect(await must(run("load", "--store", store, "-t", "new", "-i", layout))).toBe("Loaded image: new:latest\n");
+    // One line for each name, as docker has it: the other store has a name more.
     const ids = await must(run("images", "--store", store, "-q"));
-    expect(ids).toBe(await must(run("images", "-q")));
+    expect(new Set(ids.split("\n"))).toEqual(new Set((await must(run("images", "-q"))).split("\n")));
   });
 
   test("is saved as it is, or in another compression, for other tools", async () => {
@@ -212,7 +213,7 @@ describe("pruning", () => {
     writeFileSync(join(context, "greeting.txt"), "another\n");
     await must(run("build", "-q", context));
     const dry = await must(run("prune", "--all", "--dry-run"));
-    expect(dry).toMatch(/^KIND +NUMBER +SIZE +WHY\n/);
+    expect(dry).toMatch(/^KIND +NUMBER +SIZE +LAST USED +WHY\n/);
     expect(dry).toContain("Would free");
     const report = JSON.parse(await must(run("prune", "--all", "--force", "--format", "json"))) as { freed: number };
     expect(report.freed).toBeGreaterThan(0);

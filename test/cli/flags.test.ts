@@ -4,7 +4,8 @@ import { nacre } from "./invocation.js";
 
 const requests = vi.hoisted((): unknown[] => []);
 
-vi.mock("../../src/index.js", () => ({
+vi.mock("../../src/index.js", async () => ({
+  ...(await vi.importActual<object>("../../src/store/configLimits.js")),
   defaultStorePath: (env: Record<string, string>) => env.NACRE_HOME,
   build: async (request: BuildRequest): Promise<Partial<BuildResult>> => {
     requests.push(request);
@@ -117,7 +118,9 @@ describe("wrong usage ends with 2 and helps", () => {
     [["build", "--debug-shell", "--on-failure", "ask", "."], "contradict each other"],
     [["build", "--debug-shell", "."], "needs a terminal"],
     [["logs", "--format", "yaml"], "--format is text or json"],
-    [["image", "ls", "--format", "{{.ID}}"], "templates are not available"],
+    [["image", "ls", "--format", "{{.ID"], "template parsing error"],
+    [["image", "ls", "--size", "big"], "--size is unpacked, content or disk"],
+    [["history", "--format", "tabel", "x"], "did you mean table?"],
     [["image", "ls", "--format", "jsn"], "did you mean json?"],
     [["prune", "--max-size", "many"], "not a size"],
     [["prune", "--all", "--max-size", "1GB"], "--all leaves nothing"],
@@ -153,6 +156,7 @@ describe("help", () => {
       "save",
       "tag",
       "rm",
+      "history",
       "inspect",
       "info",
       "check",
@@ -167,6 +171,8 @@ describe("help", () => {
     "build",
     "image ls",
     "images",
+    "history",
+    "image history",
     "load",
     "save",
     "tag",

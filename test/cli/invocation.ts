@@ -27,6 +27,8 @@ export interface RunSettings {
   readonly signal?: AbortSignal;
   /** Pretends that standard error is a terminal of this width. */
   readonly columns?: number;
+  /** Milliseconds since 1970; default: the system's clock. */
+  readonly now?: number;
 }
 
 /** Runs `nacre ARGV`. */
@@ -39,7 +41,7 @@ export async function nacre(argv: readonly string[], settings: RunSettings = {})
     stdout: stdout.stream,
     stderr: Object.assign(stderr.stream, terminal),
     env: settings.env ?? {},
-    now: Date.now,
+    now: () => settings.now ?? Date.now(),
     signal: settings.signal ?? new AbortController().signal,
   });
   return { code, stdout: stdout.text(), stderr: stderr.text() };

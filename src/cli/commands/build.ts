@@ -7,6 +7,7 @@ import { formatBytes, formatSeconds } from "../../support/human.js";
 import { nearest } from "../../support/suggest.js";
 import { Command, Option } from "../commander.js";
 import { failureToJson, ReportedFailure, toldError } from "../failure.js";
+import { housekeepingFor } from "../housekeeping.js";
 import {
   type Environment,
   type Invocation,
@@ -19,7 +20,9 @@ import {
 import { type Display, openDisplay, type ProgressForm } from "../progress/display.js";
 import { paintFor } from "../style.js";
 import { printable, printableJson } from "../terminalText.js";
+import { programVersion } from "../version.js";
 import { environmentNotes } from "./buildEnvironment.js";
+import { addFileOptions } from "./buildFileOptions.js";
 import { type BuildOptions, makeBuildRequest } from "./buildRequest.js";
 import { addCallOptions, type CallOptions, wantsCall } from "./callOptions.js";
 import { answerForeignFlags, FOREIGN_FLAGS } from "./foreignFlags.js";
@@ -68,27 +71,6 @@ export function buildCommand(invocation: Invocation): Command {
   );
 }
 
-function addFileOptions(command: Command): void {
-  command
-    .optionsGroup("Input:")
-    .option("-f, --file <path>", "the Dockerfile (default: PATH/Dockerfile); - for standard input, or a URL")
-    .option("--ignorefile <path>", "the ignore file (default: DOCKERFILE.dockerignore, else PATH/.dockerignore)")
-    .option("--target <stage>", "the stage to build (default: the last one)")
-    .option("--ignore-syntax", "take the file for a Dockerfile although # syntax= names another frontend")
-    .option("--build-arg <name=value>", "set an ARG; NAME alone takes the value from the environment", collect)
-    .option(
-      "--build-context <name=source>",
-      "a further context: a directory, oci-layout://DIR, docker-image://REF, target:STAGE, a git or http address",
-      collect,
-    )
-    .option("--pull", "ask registries for base images even if the store has images of their names")
-    .option("--lock", "write what base images' names stand for to nacre.lock")
-    .option("--locked", "take base images as nacre.lock has them, and no others")
-    .option("--lock-file <path>", "the lock file (default: PATH/nacre.lock)")
-    .option("--offline", "ask nothing of the network: what was fetched before has to do")
-    .option("--platform <os/arch>", "the platform of the image", collect);
-}
-
 function addResultOptions(command: Command): void {
   command
     .optionsGroup("Result:")
@@ -110,10 +92,12 @@ function addResultOptions(command: Command): void {
 function addExecutionOptions(command: Command): void {
   command
     .optionsGroup("Execution:")
+    .option("--name <name>", "what this build is called; builds of one name are compared with each other")
     .option("--no-cache", "execute every step again")
     .option("--no-cache-filter <stages>", "execute the steps of these stages again", collect)
     .option("--jobs <number>", "steps and compressions at once (default: the number of processors)")
     .optionsGroup("Progress:")
+    .option("--explain", "say of each step that is made why the cache did not answer")
     .option("--progress <form>", "auto, tty, plain, quiet, none or rawjson (default: $BUILDKIT_PROGRESS, else auto)")
     .option("-q, --quiet", "no progress; print the image's digest at the end")
     .optionsGroup("Other:");
@@ -168,10 +152,16 @@ async function runBuild(
   ];
   const request = await makeBuildRequest(path, options, {
     env: invocation.env,
+    program: programVersion(),
     stdout: { stream: invocation.stdout, isTTY: invocation.stdout.isTTY === true },
     readStdin: () => readStdin(invocation),
     stdin: () => stdinChunks(invocation),
   });
+  if (options.dryRun) {
+    const { runPreview } = await import("./plan.js");
+    const chosen = { format: "table", ...options };
+    return runPreview(invocation, { ...request, store: await storePath(invocation, options) }, chosen);
+  }
   if (wantsCall(options)) {
     const { parseCall, runCall } = await import("./buildCall.js");
     return runCall(invocation, { ...request, store: await storePath(invocation, options) }, parseCall(options));
@@ -184,7 +174,8 @@ async function runBuild(
   else for (const text of notes) note(invocation, text);
   const paint = paintFor(invocation.stderr, invocation.env);
   const { now, signal } = invocation;
-  const display = await openDisplay({ form, stream: invocation.stderr, now, paint, signal });
+  const explain = options.explain === true;
+  const display = await openDisplay({ form, stream: invocation.stderr, now, paint, signal, explain });
   const started = now();
   const store = await storePath(invocation, options);
   const { failureHandler } = await import("./failedRun.js");
@@ -198,13 +189,16 @@ async function runBuild(
 
 async function execute(
   invocation: Invocation,
-  request: BuildRequest,
+  request: BuildRequest & { readonly store: string },
   display: Display,
   form: ProgressForm,
 ): Promise<BuildResult> {
-  const { build } = await import("../../index.js");
+  const library = await import("../../index.js");
+  const { env, signal } = invocation;
+  const limits = () => library.valuesOf(library.configuredLimits(request.store, env));
+  const housekeeping = housekeepingFor(request.store, env, limits);
   try {
-    const result = await build({ ...request, emit: display.emit, signal: invocation.signal });
+    const result = await library.build({ ...request, housekeeping, emit: display.emit, signal });
     display.stop(true);
     return result;
   } catch (error) {

@@ -14,7 +14,12 @@ export interface StdoutTarget {
 /** What one `--output` asks for: an output to write, or more names for the image in the store. */
 export type ParsedOutput =
   | { readonly kind: "output"; readonly output: OutputRequest }
-  | { readonly kind: "names"; readonly names: readonly string[] };
+  | {
+      readonly kind: "names";
+      readonly names: readonly string[];
+      /** The image has these names with its digest, too. */
+      readonly canonical?: true | undefined;
+    };
 
 const FORM_KEYS = [
   "type",
@@ -26,14 +31,15 @@ const FORM_KEYS = [
   "oci-mediatypes",
   "annotation.*",
 ];
+const PUSH_KEYS = ["push-by-digest", "name-canonical"];
 const IMAGE_KEYS = [...FORM_KEYS, "dest", "tar"];
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   oci: IMAGE_KEYS,
   docker: IMAGE_KEYS,
   local: ["type", "dest"],
   tar: ["type", "dest"],
-  image: [...FORM_KEYS, "push"],
-  registry: FORM_KEYS,
+  image: [...FORM_KEYS, ...PUSH_KEYS, "push"],
+  registry: [...FORM_KEYS, ...PUSH_KEYS],
   podman: FORM_KEYS,
   cacheonly: ["type"],
 };
@@ -62,10 +68,10 @@ export function parseOutput(text: string, stdout: StdoutTarget): ParsedOutput {
   // Every build is kept in the store and its cache.
   if (type === "cacheonly") return { kind: "names", names: [] };
   if (type === "image" && !flag(values, "push", false)) {
-    return { kind: "names", names: splitNames(values.get("name")) ?? [] };
+    const canonical = flag(values, "name-canonical", false) ? { canonical: true as const } : {};
+    return { kind: "names", names: splitNames(values.get("name")) ?? [], ...canonical };
   }
-  if (type === "image" || type === "registry")
-    return { kind: "output", output: { type: "registry", ...formOf(values) } };
+  if (type === "image" || type === "registry") return { kind: "output", output: registryOutput(values) };
   if (type === "docker" && values.get("dest") === undefined && flag(values, "tar", true)) {
     return { kind: "output", output: { type: "engine", engine: "docker", ...formOf(values) } };
   }
@@ -122,6 +128,15 @@ function checkKey(key: string, type: string, known: readonly string[]): void {
 function imageOutput(type: "oci" | "docker", values: ReadonlyMap<string, string>, stdout: StdoutTarget): OutputRequest {
   const tar = flag(values, "tar", true);
   return { type, destination: destinationOf(type, values, tar, stdout), tar, ...formOf(values) };
+}
+
+function registryOutput(values: ReadonlyMap<string, string>): OutputRequest {
+  return {
+    type: "registry",
+    ...formOf(values),
+    ...(flag(values, "push-by-digest", false) ? { byDigest: true } : {}),
+    ...(flag(values, "name-canonical", false) ? { canonical: true } : {}),
+  };
 }
 
 /** What `--push` and `--load` ask for. */

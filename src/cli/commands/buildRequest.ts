@@ -42,11 +42,15 @@ export interface BuildOptions extends RunOptions {
   readonly reproducible?: boolean;
   readonly store?: string;
   readonly jobs?: string;
+  readonly name?: string;
+  readonly explain?: boolean;
 }
 
 /** What the request is made from beside the options. */
 export interface RequestSources {
   readonly env: Environment;
+  /** Version of this program. */
+  readonly program?: string | undefined;
   readonly stdout: StdoutTarget;
   /** Reads a Dockerfile from standard input (`-f -`). */
   readonly readStdin: () => Promise<Uint8Array>;
@@ -63,12 +67,14 @@ export async function makeBuildRequest(
   options: BuildOptions,
   sources: RequestSources,
 ): Promise<BuildRequest> {
-  const { outputs, names } = outputsOf(options, sources.stdout);
+  const { outputs, names, canonicalNames } = outputsOf(options, sources.stdout);
   return {
     context: contextOf(context, options.file, sources),
     ignoreFile: options.ignorefile,
     tags: [...(options.tag ?? []), ...names].map(checkTag),
+    canonicalNames,
     target: options.target,
+    name: options.name,
     ignoreSyntax: options.ignoreSyntax,
     buildArgs: buildArgs(options.buildArg ?? [], options.buildContext ?? [], sources.env),
     buildContexts: pairs("--build-context", options.buildContext ?? []),
@@ -89,6 +95,8 @@ export async function makeBuildRequest(
     sourceDateEpoch: sourceDateEpoch(sources.env, options.buildContext ?? []),
     reproducible: options.reproducible === true,
     store: options.store,
+    env: sources.env,
+    program: sources.program,
     jobs: jobsOf(options.jobs),
     dockerfile: await dockerfileOf(options.file, sources.readStdin),
   };
@@ -230,7 +238,7 @@ function networkOf(network: string | undefined): string | undefined {
 function outputsOf(
   options: BuildOptions,
   stdout: StdoutTarget,
-): { readonly outputs: readonly OutputRequest[]; readonly names: readonly string[] } {
+): { outputs: readonly OutputRequest[]; names: readonly string[]; canonicalNames?: readonly string[] | undefined } {
   const parsed = (options.output ?? []).map((text) => parseOutput(text, stdout));
   const outputs = parsed.flatMap((item) => (item.kind === "output" ? [item.output] : []));
   if (options.push) outputs.push({ type: "registry", ...plainForm() });
@@ -243,7 +251,12 @@ function outputsOf(
       "use --iidfile, or dest=FILE",
     );
   }
-  return { outputs, names: parsed.flatMap((item) => (item.kind === "names" ? item.names : [])) };
+  const named = parsed.flatMap((item) => (item.kind === "names" ? [item] : []));
+  const names = named.flatMap((item) => item.names);
+  const canonicalNames = named.some((item) => item.canonical)
+    ? named.flatMap((item) => (item.canonical ? item.names : []))
+    : undefined;
+  return { outputs, names, canonicalNames };
 }
 
 /** `--lock` writes the lock file, `--locked` holds it. */

@@ -8,6 +8,7 @@ export interface CallOptions {
   readonly checkFix?: boolean;
   readonly checkDiff?: boolean;
   readonly checkFormat?: string;
+  readonly dryRun?: boolean;
 }
 
 /** What can be asked. */
@@ -32,6 +33,7 @@ export interface Call {
 export function addCallOptions(command: Command): void {
   command
     .optionsGroup("Checks and other questions (nothing is built):")
+    .option("--dry-run", "show what the cache would answer, and what would be made, as nacre plan does")
     .option("--check", "check the Dockerfile; exit code 1 if there is anything to say")
     .option("--check-fix", "mend what can be mended without changing what is built, then check")
     .option("--check-diff", "show what --check-fix would change")

@@ -1,6 +1,6 @@
 /** `nacre info`. */
 import { availableParallelism } from "node:os";
-import type { IsolationInfo, Store, StoreUsage } from "../../index.js";
+import type { ConfiguredLimits, IsolationInfo, Store, StoreUsage } from "../../index.js";
 import { formatPlatform, localPlatform } from "../../oci/platform.js";
 import { isNacreError } from "../../support/errors.js";
 import { formatBytes } from "../../support/human.js";
@@ -11,6 +11,7 @@ import { renderPairs } from "../table.js";
 import { findTool, TOOLS } from "../tools.js";
 import { programVersion } from "../version.js";
 import { renderIsolation } from "./infoIsolation.js";
+import { limitWords } from "./limitWords.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
 import { type Library, storePath, storeThere, withStore } from "./storeAccess.js";
 
@@ -30,7 +31,8 @@ export interface Info {
     /** Absent where there is no store yet. */
     readonly images?: number | undefined;
     readonly usage?: StoreUsage | undefined;
-    readonly cacheLimit?: number | undefined;
+    /** What the cache is kept within, and where that is set; or why that cannot be told. */
+    readonly limits: ConfiguredLimits | { readonly error: string };
     readonly fileSystem?: FileSystem | undefined;
   };
   readonly tools: readonly ToolInfo[];
@@ -77,7 +79,7 @@ async function gatherInfo(invocation: Invocation, options: GlobalOptions): Promi
     node: process.versions.node,
     platform: formatPlatform(localPlatform()),
     processors: availableParallelism(),
-    store: { path, ...facts },
+    store: { path, limits: await gatherLimits(path, invocation), ...facts },
     tools: TOOLS.map((tool) => ({ ...tool, path: findTool(tool.name, invocation.env.PATH) })),
     isolation,
     features: { run: "auto" in isolation && isolation.auto !== undefined, pull: false, push: false },
@@ -94,11 +96,20 @@ async function gatherIsolation(path: string, invocation: Invocation): Promise<In
   }
 }
 
-function storeFacts(store: Store, library: Library): Omit<Info["store"], "path"> {
+async function gatherLimits(path: string, { env }: Invocation): Promise<Info["store"]["limits"]> {
+  const { configuredLimits } = await import("../../index.js");
+  try {
+    return configuredLimits(path, env);
+  } catch (error) {
+    if (!isNacreError(error)) throw error;
+    return { error: error.hint === undefined ? error.message : `${error.message}; ${error.hint}` };
+  }
+}
+
+function storeFacts(store: Store, library: Library): Omit<Info["store"], "path" | "limits"> {
   return {
     images: new Set(store.listReferences().map(({ descriptor }) => descriptor.digest)).size,
     usage: library.storeUsage(store),
-    cacheLimit: library.defaultLimit(store.path),
     fileSystem: fileSystemOf(store.path),
   };
 }
@@ -127,7 +138,7 @@ const MISSING_FEATURES: Readonly<Record<string, string>> = {
 
 /** The lines of `nacre info`. */
 export function renderInfo(info: Info): string[] {
-  const { path, images, usage, cacheLimit, fileSystem } = info.store;
+  const { path, images, usage, limits, fileSystem } = info.store;
   const lines = renderPairs([
     ["nacre", info.version],
     ["node", info.node],
@@ -137,7 +148,8 @@ export function renderInfo(info: Info): string[] {
     ...(fileSystem ? [fileSystemPair(fileSystem)] : []),
     ...(images === undefined ? [] : [["images", String(images)] as const]),
   ]);
-  if (usage && cacheLimit !== undefined) lines.push("", ...renderUsage(usage, cacheLimit));
+  if (usage) lines.push("", ...renderUsage(usage));
+  lines.push(...renderLimits(limits));
   lines.push("", "tools:");
   lines.push(
     ...indent(renderPairs(info.tools.map((tool) => [tool.name, `${tool.path ?? "not found"} (${tool.purpose})`]))),
@@ -154,7 +166,12 @@ function fileSystemPair({ type, size, free }: FileSystem): readonly [string, str
   return ["file system", `${type}, ${formatBytes(free)} free of ${formatBytes(size)}`];
 }
 
-function renderUsage(usage: StoreUsage, cacheLimit: number): string[] {
+function renderLimits(limits: Info["store"]["limits"]): string[] {
+  if ("error" in limits) return ["limits of the cache cannot be told:", ...indent([limits.error])];
+  return ["limits of the cache:", ...indent(limitWords(limits))];
+}
+
+function renderUsage(usage: StoreUsage): string[] {
   const kinds = Object.entries(USAGE_NAMES) as [keyof typeof USAGE_NAMES, string][];
   const pairs = kinds
     .filter(([kind]) => usage[kind].count > 0)
@@ -163,7 +180,7 @@ function renderUsage(usage: StoreUsage, cacheLimit: number): string[] {
   return [
     `disk usage: ${formatBytes(usage.total.bytes)}, of which named images need ${formatBytes(usage.images.bytes)}`,
     ...indent(renderPairs(pairs)),
-    `cache: ${formatBytes(cache)}; pruned above ${formatBytes(cacheLimit)}`,
+    `cache: ${formatBytes(cache)}`,
   ];
 }
 

@@ -1,14 +1,15 @@
 /** `nacre logs`: the output of executed steps, whole, after the build. */
 import { pipeline } from "node:stream/promises";
-import type { NamedBuild, Store } from "../../index.js";
+import type { NamedBuild, PlacedStep, Store } from "../../index.js";
 import { NacreError } from "../../support/errors.js";
-import { formatAge, formatSeconds } from "../../support/human.js";
+import { formatSeconds } from "../../support/human.js";
 import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
-import { renderTable } from "../table.js";
 import { printable, printableJson } from "../terminalText.js";
+import { renderBuilds } from "./buildsLs.js";
+import { withHistory } from "./buildsStore.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
-import { type Library, storeThere, withStore } from "./storeAccess.js";
+import type { Library } from "./storeAccess.js";
 
 interface LogsOptions {
   readonly list?: boolean;
@@ -22,7 +23,8 @@ const EXAMPLES = examples(
   ["nacre logs --failed", "of the step that failed"],
   ["nacre logs --step 'npm ci'", "of the steps whose text has these words"],
   ["nacre logs --list", "the builds that are remembered, newest first"],
-  ["nacre logs mg1x3k2a-0123456789ab", "of an earlier build"],
+  ["nacre logs ^1", "of the build before the last"],
+  ["nacre logs mg1x3k2a", "of an earlier one, by the beginning of its name"],
 );
 
 /** Declares the command. */
@@ -33,8 +35,8 @@ export function logsCommand(invocation: Invocation): Command {
       "Print what the RUN steps of a build wrote, whole. A step that was cached shows what it wrote when it was executed.",
     )
     .usage("[OPTIONS] [BUILD]")
-    .argument("[build]", "name of a build, or the beginning of one (default: the last)")
-    .option("-l, --list", "list the builds that are remembered")
+    .argument("[build]", "name of a build, the beginning of one, or ^N (default: the last)")
+    .option("-l, --list", "list the builds that are remembered (the same as builds ls)")
     .option("--step <text>", "only steps whose label has this text, or of this number in the build")
     .option("--failed", "only the steps that failed")
     .addOption(formatOption("text", "json"))
@@ -49,11 +51,13 @@ async function showLogs(
   name: string | undefined,
   options: LogsOptions & GlobalOptions,
 ): Promise<void> {
-  if (!(await storeThere(invocation, options))) throw noBuild(name);
-  await withStore(invocation, options, "read", async (store, library) => {
-    if (options.list) return listAll(invocation, library.listBuilds(store), options.format);
-    const build = find(library.listBuilds(store), name);
-    const steps = chosenSteps(build, options);
+  await withHistory(invocation, options, "read", async (store, library) => {
+    if (options.list) {
+      print(invocation.stdout, renderBuilds(library.listBuilds(store), options, invocation.now()));
+      return;
+    }
+    const build = library.findBuild(store, name);
+    const steps = chosenSteps(build, (await library.describeBuild(build)).steps, options);
     if (options.format === "json") {
       print(invocation.stdout, [printableJson({ ...build, steps })]);
       return;
@@ -62,65 +66,27 @@ async function showLogs(
   });
 }
 
-function listAll(invocation: Invocation, builds: readonly NamedBuild[], format: string): void {
-  if (format === "json") {
-    print(invocation.stdout, builds.map(printableJson));
-    return;
-  }
-  const now = invocation.now();
-  const rows = builds.map((build) => [
-    build.id,
-    build.outcome,
-    formatSeconds(build.ended - build.started),
-    `${formatAge(now - build.ended)} ago`,
-    build.title ?? (build.names.join(", ") || build.context),
-  ]);
-  print(invocation.stdout, renderTable(["BUILD", "OUTCOME", "TIME", "ENDED", "NAMES"], rows));
-}
-
-function find(builds: readonly NamedBuild[], name: string | undefined): NamedBuild {
-  if (name === undefined) {
-    const [last] = builds;
-    if (last) return last;
-    throw noBuild(name);
-  }
-  const found = builds.filter(({ id }) => id.startsWith(name));
-  if (found.length === 1) return found[0]!;
-  if (found.length === 0) throw noBuild(name);
-  throw new NacreError("USAGE", `${found.length} builds begin with ${JSON.stringify(name)}`, {
-    hint: "write more of the name; all names: nacre logs --list",
-  });
-}
-
-function noBuild(name: string | undefined): NacreError {
-  return new NacreError(
-    "USAGE",
-    name === undefined ? "no build is remembered in this store" : `no build is called ${JSON.stringify(name)}`,
-    { hint: name === undefined ? "build something first" : "the builds that are remembered: nacre logs --list" },
-  );
-}
-
-type Step = NamedBuild["steps"][number];
-
-/** A number means the step of that position; the label's own numbers (`[2/5]`) are text. */
-function chosenSteps(build: NamedBuild, { step, failed }: LogsOptions): readonly Step[] {
-  const chosen = build.steps.filter(
-    (each, at) =>
-      (step === undefined || String(at + 1) === step || each.label.includes(step)) &&
-      (!failed || each.outcome === "error"),
+/** A number means the step of that number, as `builds show` has them; the label's own numbers (`[2/5]`) are text. */
+function chosenSteps(
+  build: NamedBuild,
+  steps: readonly PlacedStep[],
+  { step, failed }: LogsOptions,
+): readonly PlacedStep[] {
+  const chosen = steps.filter(
+    ({ number, label, outcome }) =>
+      (step === undefined || String(number) === step || label.includes(step)) && (!failed || outcome === "error"),
   );
   if (chosen.length > 0 || (step === undefined && !failed)) return chosen;
   throw new NacreError(
     "USAGE",
     `no step of the build ${build.id} ${failed ? "failed" : `has ${JSON.stringify(step)}`}`,
     {
-      hint:
-        build.steps.length > 0 ? `its steps: ${build.steps.map(({ label }) => label).join("; ")}` : "it has no steps",
+      hint: steps.length > 0 ? `its steps: ${steps.map(({ label }) => label).join("; ")}` : "it has no steps",
     },
   );
 }
 
-async function showStep(invocation: Invocation, store: Store, library: Library, step: Step): Promise<void> {
+async function showStep(invocation: Invocation, store: Store, library: Library, step: PlacedStep): Promise<void> {
   if (step.log === undefined) return;
   const state = step.outcome === "done" ? "" : ` (${step.outcome})`;
   print(invocation.stdout, [`=> ${printable(step.label)}${state}  ${formatSeconds(step.duration)}`]);

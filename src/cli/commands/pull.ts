@@ -1,8 +1,8 @@
 /** `nacre pull`. */
-import type { Emit, PulledImage, PullPolicy } from "../../index.js";
-import { parsePlatform } from "../../oci/platform.js";
-import { parseReference } from "../../oci/reference.js";
-import { NacreError } from "../../support/errors.js";
+import type { Emit, PulledImage, PulledTag, PullPolicy } from "../../index.js";
+import { type Platform, parsePlatform } from "../../oci/platform.js";
+import { familiarName, parseReference } from "../../oci/reference.js";
+import { isNacreError, NacreError } from "../../support/errors.js";
 import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
 import { openDisplay } from "../progress/display.js";
@@ -10,10 +10,11 @@ import { paintFor } from "../style.js";
 import { printable, printableJson } from "../terminalText.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
 import { readJobs } from "./parseValues.js";
-import { endLines, hasDefaultTag, headLine, layerLines, pulledJson } from "./pullText.js";
+import { endLines, hasDefaultTag, headLine, layerLines, pulledJson, statusLine } from "./pullText.js";
 import { withStore } from "./storeAccess.js";
 
 interface PullCommandOptions {
+  readonly allTags?: boolean;
   readonly platform?: string;
   readonly allPlatforms?: boolean;
   readonly policy: PullPolicy;
@@ -28,6 +29,7 @@ const POLICIES: readonly string[] = ["always", "missing", "never"];
 const EXAMPLES = examples(
   ["nacre pull alpine", "the newest one, for this machine"],
   ["nacre pull --platform linux/arm64 debian:12", "for another machine"],
+  ["nacre pull --all-tags registry.example/team/app", "every tag of a repository"],
   ["nacre pull --policy missing ghcr.io/me/app:1", "only if it is not in the store yet"],
 );
 
@@ -40,6 +42,7 @@ export function pullCommand(invocation: Invocation): Command {
     )
     .usage("[OPTIONS] NAME[:TAG|@DIGEST]...")
     .argument("<image...>", "names; without a host, of Docker Hub")
+    .option("-a, --all-tags", "all tags of the repository; one that fails does not stop the others")
     .option("--platform <os/arch>", "which image of a multi-platform image (also: DOCKER_DEFAULT_PLATFORM)")
     .option("--all-platforms", "all images of a multi-platform image")
     .option("--policy <when>", "ask the registry: always, missing (from the store) or never", parsePolicy, "always")
@@ -61,6 +64,7 @@ async function runPull(
   // All of them are looked at before anything is done.
   for (const image of images) parseReference(image);
   const platform = platformOf(invocation, options);
+  if (options.allTags) return pullTags(invocation, images, options, platform);
   for (const image of images) {
     const isText = options.format === "text" && !options.quiet;
     if (isText && hasDefaultTag(image)) print(invocation.stdout, ["Using default tag: latest"]);
@@ -81,6 +85,60 @@ async function runPull(
     begin();
     print(invocation.stdout, resultLines(pulled, options));
   }
+}
+
+/** @throws AggregateError with the failures of all tags, after all have been tried */
+async function pullTags(
+  invocation: Invocation,
+  repositories: readonly string[],
+  options: PullCommandOptions & GlobalOptions,
+  platform: Platform | undefined,
+): Promise<void> {
+  if (options.offline || options.policy !== "always") {
+    throw new NacreError("USAGE", "--all-tags asks the registry which tags there are", {
+      hint: "leave out --policy and --offline",
+    });
+  }
+  const failures: NacreError[] = [];
+  for (const repository of repositories) {
+    const isText = options.format === "text" && !options.quiet;
+    const say = (lines: readonly string[]): void => print(invocation.stdout, isText ? lines : []);
+    const ended = ({ tag, image, error }: PulledTag): void => {
+      if (image) say([`Digest: ${image.descriptor.digest}`]);
+      if (image && options.format === "json") print(invocation.stdout, [printableJson(pulledJson(image))]);
+      if (error) failures.push(ofTag(repository, tag, error));
+    };
+    const pulling = withPullProgress(invocation, isText, options.quiet === true, (emit) =>
+      withStore(invocation, options, "write", (store, library) =>
+        library.pullAllTags(store, repository, {
+          ...{ platform, allPlatforms: options.allPlatforms, jobs: options.jobs, emit, env: invocation.env },
+          ...{ signal: invocation.signal, now: invocation.now, onPulled: ended },
+          onTag: (tag) => say([headLine(`${repository}:${tag}`)]),
+        }),
+      ),
+    );
+    const pulled = await pulling.catch((error: unknown) => {
+      if (!isNacreError(error) || error.code === "CANCELLED" || error.code === "USAGE") throw error;
+      failures.push(error);
+      return [];
+    });
+    const done = pulled.flatMap(({ image }) => image ?? []);
+    if (done.length === 0) continue;
+    const { host, path } = parseReference(repository);
+    say([
+      statusLine(
+        familiarName({ host, path }),
+        done.some(({ status }) => status === "new"),
+      ),
+    ]);
+    if (options.format !== "json") print(invocation.stdout, [`${host}/${path}`]);
+  }
+  if (failures.length > 0) throw new AggregateError(failures);
+}
+
+function ofTag(repository: string, tag: string, error: NacreError): NacreError {
+  const { code, message, hint, facts } = error;
+  return new NacreError(code, `${repository}:${tag} was not pulled: ${message}`, { hint, facts, cause: error });
 }
 
 function resultLines(pulled: PulledImage, { format, quiet }: PullCommandOptions): string[] {

@@ -44,8 +44,12 @@ function stateOf(event: NacreEvent): string | undefined {
 /** The lines after all is done. */
 export function endLines({ name, descriptor, status }: PulledImage): string[] {
   const short = familiarName(parseReference(name));
-  const what = status === "new" ? "Downloaded newer image for" : "Image is up to date for";
-  return [`Digest: ${descriptor.digest}`, `Status: ${what} ${printable(short)}`, name];
+  return [`Digest: ${descriptor.digest}`, statusLine(short, status === "new"), name];
+}
+
+/** `Status: Downloaded newer image for alpine:latest`. @param name short name of an image, or of a repository */
+export function statusLine(name: string, isNew: boolean): string {
+  return `Status: ${isNew ? "Downloaded newer image" : "Image is up to date"} for ${printable(name)}`;
 }
 
 /** All that is known of a pulled image. */

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import type { OutputCompression, PushedImage, PushedLayer, Store } from "../../index.js";
 import { parsePlatform } from "../../oci/platform.js";
-import { formatReference, parseReference } from "../../oci/reference.js";
+import { familiarName, formatReference, parseReference } from "../../oci/reference.js";
 import { NacreError } from "../../support/errors.js";
 import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
@@ -14,6 +14,7 @@ import { type TransferTeller, withTransfers } from "./withTransfers.js";
 
 interface PushCommandOptions {
   readonly allTags?: boolean;
+  readonly byDigest?: boolean;
   readonly platform?: string;
   readonly compression?: string;
   readonly compressionLevel?: string;
@@ -27,6 +28,7 @@ const EXAMPLES = examples(
   ["nacre push registry.example/me/app:1", "the image of that name, to where its name says"],
   ["nacre push app:1 registry.example/me/app:1 ghcr.io/me/app:1", "under other names"],
   ["nacre push --all-tags registry.example/me/app", "all tags of a repository"],
+  ["nacre push --by-digest app:1 registry.example/me/app", "without a tag; the last line tells the digest"],
 );
 
 /** Declares the command. */
@@ -38,8 +40,9 @@ export function pushCommand(invocation: Invocation): Command {
     )
     .usage("[OPTIONS] IMAGE [NAME[:TAG]...]")
     .argument("<image>", "name, digest or id in the store")
-    .argument("[name...]", "names in registries; default: the image's own name")
+    .argument("[name...]", "names in registries; default: the image's own name. NAME@DIGEST sets no tag")
     .option("-a, --all-tags", "all tags of the repository that IMAGE names")
+    .option("--by-digest", "set no tag: the image can be had by its digest alone")
     .option("--platform <os/arch>", "one image of a multi-platform image; default: all of it")
     .option("--compression <kind>", "of layers that are not compressed yet: none, gzip (default) or zstd")
     .option("--compression-level <level>", "gzip 0 to 9, zstd 1 to 22")
@@ -73,6 +76,7 @@ async function runPush(
       const pushed = await withTransfers(invocation, isSilent, (teller) =>
         library
           .pushToRegistries(store, errand.image, errand.names, {
+            byDigest: options.byDigest,
             ...{ compression, platform, uploads: options.jobs, jobs: availableParallelism(), emit: teller.emit },
             ...{ env: invocation.env, signal: invocation.signal, now: invocation.now },
             ...{ onLayer: tellLayers(teller) },
@@ -98,12 +102,15 @@ function errandsOf(
   library: Library,
   image: string,
   names: readonly string[],
-  { allTags }: PushCommandOptions,
+  { allTags, byDigest }: PushCommandOptions,
 ): Errand[] {
   if (!allTags) {
-    const own = names.length > 0 ? names : [library.findImage(store, image).name ?? unnamed(image)];
-    for (const name of own) assertPushable(name);
-    return [{ image, names: own }];
+    if (names.length > 0) return [{ image, names }];
+    const own = library.findImage(store, image).name ?? unnamed(image);
+    return [{ image, names: [byDigest ? repositoryOf(own) : own] }];
+  }
+  if (byDigest) {
+    throw new NacreError("USAGE", "--all-tags and --by-digest exclude each other", { hint: "leave one out" });
   }
   const { host, path, tag } = parseReference(image);
   if (names.length > 0 || image.includes("@") || (tag !== "latest" && tag !== undefined)) {
@@ -119,11 +126,8 @@ function errandsOf(
   });
 }
 
-function assertPushable(name: string): void {
-  if (parseReference(name).digest === undefined) return;
-  throw new NacreError("REFERENCE_INVALID", `cannot push to a name with a digest: ${name}`, {
-    hint: "write NAME:TAG; the digest follows from the image",
-  });
+function repositoryOf(name: string): string {
+  return formatReference({ ...parseReference(name), tag: undefined, digest: undefined });
 }
 
 function unnamed(image: string): never {
@@ -145,7 +149,8 @@ function tellLayers({ say }: TransferTeller): (layer: PushedLayer, repository: s
 
 function tellEnd({ say }: TransferTeller, pushed: readonly PushedImage[]): readonly PushedImage[] {
   for (const { name, digest, size } of pushed) {
-    say(`${parseReference(name).tag ?? formatReference(parseReference(name))}: digest: ${digest} size: ${size}`);
+    const reference = parseReference(name);
+    say(`${reference.tag ?? familiarName({ ...reference, digest: undefined })}: digest: ${digest} size: ${size}`);
   }
   return pushed;
 }

@@ -5,8 +5,9 @@ import { nearest } from "../../support/suggest.js";
 import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
 import { renderTable } from "../table.js";
+import { isTemplate, templateOption } from "../template/option.js";
 import { printable, printableJson, truncate } from "../terminalText.js";
-import { collect, examples, formatOption, optionsOf } from "./options.js";
+import { collect, examples, optionsOf } from "./options.js";
 import { hubOf, registryEnvOf } from "./registryEnv.js";
 
 interface SearchOptions {
@@ -24,6 +25,7 @@ const EXAMPLES = examples(
   ["nacre search nginx", "Docker Hub, as docker search shows it"],
   ["nacre search --badges --sort pulls postgres", "with publishers' badges, the most pulled first"],
   ["nacre search --badge official --badge verified redis", "only trusted content"],
+  ["nacre search --format '{{.Name}}: {{.StarCount}}' nginx", "a line of one's own for each"],
   ["nacre search registry.example/app", "the catalog of another registry"],
 );
 
@@ -41,6 +43,16 @@ const BADGES: Readonly<Record<string, TrustBadge>> = {
 };
 const BADGE_NAMES = ["official", "verified", "sponsored", "hardened"];
 
+/** Docker's fields for templates, with their headers. */
+const HEADERS = {
+  ...{ Name: "NAME", Description: "DESCRIPTION", StarCount: "STARS", IsOfficial: "OFFICIAL" },
+};
+/** What is known of results with details only. */
+const DETAIL_HEADERS = {
+  ...{ Badge: "BADGE", PullCount: "PULLS", Publisher: "PUBLISHER", UpdatedAt: "UPDATED" },
+  ...{ Archived: "ARCHIVED", Architectures: "ARCHITECTURES" },
+};
+
 /** Declares the command. */
 export function searchCommand(invocation: Invocation): Command {
   return new Command("search")
@@ -56,7 +68,7 @@ export function searchCommand(invocation: Invocation): Command {
     .option("--badges", "show badges of trusted content, and numbers of pulls")
     .option("--badge <kind>", `only images with this badge: ${BADGE_NAMES.join(", ")}`, collect)
     .option("--sort <key>", `${ORDERS.join(", ")} (default: best)`)
-    .addOption(formatOption("table", "json"))
+    .addOption(templateOption("table", "json"))
     .addHelpText("after", EXAMPLES)
     .action((term: string, _options: unknown, self: Command) => search(invocation, term, optionsOf(self)));
 }
@@ -64,23 +76,41 @@ export function searchCommand(invocation: Invocation): Command {
 async function search(invocation: Invocation, term: string, options: SearchOptions): Promise<void> {
   const badges = (options.badge ?? []).map(badgeOf);
   const sort = orderOf(options.sort);
-  const details = options.badges === true || badges.length > 0 || sort === "pulls" || sort === "updated";
+  const lines = await templateOf(options);
+  const asked = options.badges === true || badges.length > 0 || sort === "pulls" || sort === "updated";
+  const details = asked || namesDetails(options.format);
   const { BADGE_LABELS, searchImages } = await import("../../index.js");
   const results = await searchImages(term, {
     env: registryEnvOf(invocation),
     limit: limitOf(options.limit),
     ...{ filters: options.filter, details, badges, sort, hub: hubOf(invocation), hardened: hardenedOf(invocation) },
   });
-  print(invocation.stdout, render(results, options, details ? BADGE_LABELS : undefined));
+  const shown = results.map((result) => ({ ...result, description: describe(result, options.trunc === false) }));
+  const labels = details ? BADGE_LABELS : undefined;
+  print(
+    invocation.stdout,
+    lines ? lines(shown.map((result) => templateRow(result, BADGE_LABELS, details))) : render(shown, options, labels),
+  );
+}
+
+/** What a template makes of rows; read before anything is asked for. */
+async function templateOf({ format }: SearchOptions): Promise<((rows: readonly object[]) => string[]) | undefined> {
+  if (!isTemplate(format)) return undefined;
+  const { compileListing } = await import("../template/template.js");
+  return compileListing(format, { ...HEADERS, ...DETAIL_HEADERS }).lines;
+}
+
+/** True for a template that asks for what only results with details have. */
+function namesDetails(format: string): boolean {
+  return isTemplate(format) && Object.keys(DETAIL_HEADERS).some((field) => new RegExp(`\\.${field}\\b`).test(format));
 }
 
 /** @param labels how badges are called, where they are to be shown */
 function render(
-  results: readonly SearchResult[],
+  rows: readonly SearchResult[],
   options: SearchOptions,
   labels: Readonly<Record<TrustBadge, string>> | undefined,
 ): string[] {
-  const rows = results.map((result) => ({ ...result, description: describe(result, options.trunc === false) }));
   if (options.format === "json") return rows.map((row) => printableJson(jsonRow(row, labels !== undefined)));
   if (!labels) {
     const cells = rows.map((row) => [row.name, row.description, starsOf(row), row.official ? "[OK]" : ""]);
@@ -113,6 +143,23 @@ function jsonRow(result: SearchResult, details: boolean): object {
   if (!details) return plain;
   const more = { Badge: badge ?? "", PullCount: pulls, Publisher: publisher, UpdatedAt: updated };
   return { ...plain, ...more, Archived: archived, Architectures: architectures };
+}
+
+/** The fields as templates see them; `{{json .}}` has them as `--format json` does. */
+function templateRow(result: SearchResult, labels: Readonly<Record<TrustBadge, string>>, details: boolean): object {
+  const { name, description, official, badge, pulls, publisher, updated, archived, architectures } = result;
+  const row: object = Object.create({ toJSON: () => jsonRow(result, details) });
+  return Object.assign(row, {
+    ...{ Name: name, Description: description, StarCount: String(result.stars ?? 0) },
+    ...{ IsOfficial: official ? "[OK]" : "" },
+    ...{
+      Badge: badge ? labels[badge] : "",
+      PullCount: pulls ?? "",
+      Publisher: publisher ?? "",
+      UpdatedAt: updated ?? "",
+    },
+    ...{ Archived: archived ?? false, Architectures: architectures ?? [] },
+  });
 }
 
 function badgeOf(text: string): TrustBadge {

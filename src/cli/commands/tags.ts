@@ -6,8 +6,9 @@ import { nearest } from "../../support/suggest.js";
 import { Command } from "../commander.js";
 import { type Invocation, print } from "../invocation.js";
 import { renderTable } from "../table.js";
+import { isTemplate, templateOption } from "../template/option.js";
 import { printable, printableJson } from "../terminalText.js";
-import { examples, formatOption, optionsOf } from "./options.js";
+import { examples, optionsOf } from "./options.js";
 import { hubOf, registryEnvOf } from "./registryEnv.js";
 
 interface TagsOptions {
@@ -21,8 +22,15 @@ const EXAMPLES = examples(
   ["nacre tags alpine", "all tags, the newest version first"],
   ["nacre tags -q --limit 5 postgres", "the five newest, one a line"],
   ["nacre tags --sort updated node", "the last pushed first (Docker Hub)"],
+  ["nacre tags --format 'alpine:{{.Tag}}' alpine", "names for other commands"],
   ["nacre tags registry.example/team/app", "of another registry"],
 );
+
+/** Fields for templates, with their headers. */
+const HEADERS = {
+  ...{ Tag: "TAG", UpdatedAt: "UPDATED AT", UpdatedSince: "UPDATED", Size: "SIZE", SizeBytes: "BYTES" },
+  ...{ Digest: "DIGEST", Platforms: "PLATFORMS" },
+};
 
 const ORDERS: readonly TagOrder[] = ["version", "name", "updated"];
 
@@ -36,7 +44,7 @@ export function tagsCommand(invocation: Invocation): Command {
     .option("--sort <key>", `${ORDERS.join(", ")}; updated is for Docker Hub`, "version")
     .option("--limit <number>", "at most so many, the first ones (default: all)")
     .option("-q, --quiet", "print the tags only")
-    .addOption(formatOption("table", "json"))
+    .addOption(templateOption("table", "json"))
     .addHelpText("after", EXAMPLES)
     .action((repository: string, _options: unknown, self: Command) => listAll(invocation, repository, optionsOf(self)));
 }
@@ -44,9 +52,14 @@ export function tagsCommand(invocation: Invocation): Command {
 async function listAll(invocation: Invocation, repository: string, options: TagsOptions): Promise<void> {
   const sort = orderOf(options.sort);
   const limit = limitOf(options.limit);
+  const template = isTemplate(options.format)
+    ? (await import("../template/template.js")).compileListing(options.format, HEADERS)
+    : undefined;
   const { listTags } = await import("../../index.js");
   const tags = await listTags(repository, { env: registryEnvOf(invocation), sort, limit, hub: hubOf(invocation) });
-  print(invocation.stdout, render(tags, options, sort === "updated", invocation.now()));
+  const now = invocation.now();
+  const lines = template?.lines(tags.map((tag) => templateRow(tag, now)));
+  print(invocation.stdout, lines ?? render(tags, options, sort === "updated", now));
 }
 
 function render(tags: readonly TagInfo[], options: TagsOptions, details: boolean, now: number): string[] {
@@ -60,11 +73,33 @@ function render(tags: readonly TagInfo[], options: TagsOptions, details: boolean
   }
   const cells = tags.map(({ tag, updated, size, platforms = [] }) => [
     tag,
-    updated === undefined ? "N/A" : `${formatAge(now - Date.parse(updated))} ago`,
-    size === undefined ? "N/A" : formatBytes(size),
+    showAge(updated, now),
+    showSize(size),
     platforms.join(", "),
   ]);
   return renderTable(["TAG", "UPDATED", "SIZE", "PLATFORMS"], cells);
+}
+
+function showAge(updated: string | undefined, now: number): string {
+  return updated === undefined ? "N/A" : `${formatAge(now - Date.parse(updated))} ago`;
+}
+
+function showSize(size: number | undefined): string {
+  return size === undefined ? "N/A" : formatBytes(size);
+}
+
+/** The fields as templates see them; `{{json .}}` has them as `--format json` does. */
+function templateRow(tag: TagInfo, now: number): object {
+  const row: object = Object.create({ toJSON: () => jsonRow(tag) });
+  return Object.assign(row, {
+    ...{ Tag: tag.tag, UpdatedAt: tag.updated ?? "", UpdatedSince: showAge(tag.updated, now) },
+    ...{
+      Size: showSize(tag.size),
+      SizeBytes: tag.size ?? "",
+      Digest: tag.digest ?? "",
+      Platforms: tag.platforms ?? [],
+    },
+  });
 }
 
 function jsonRow({ tag, updated, size, digest, platforms }: TagInfo): object {

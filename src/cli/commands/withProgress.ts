@@ -35,6 +35,21 @@ export async function withProgress<T>(
   }
 }
 
+/** Shows on a terminal what happens in a piece of work that ends with a result of its own, and leaves nothing of it there. */
+export async function withEvents<T>(invocation: Invocation, work: (emit: Emit) => Promise<T>): Promise<T> {
+  const { stderr, env, now, signal } = invocation;
+  const form = stderr.isTTY === true && env.TERM !== "dumb" ? "tty" : "quiet";
+  const display = await openDisplay({ form, stream: stderr, now, paint: paintFor(stderr, env), signal });
+  try {
+    const result = await work(display.emit);
+    display.stop(true);
+    return result;
+  } catch (error) {
+    display.stop(false);
+    throw error;
+  }
+}
+
 function stepOf(id: string, emit: Emit, now: () => number): Step {
   return {
     progress: (current, total, unit) => emit({ type: "progress", id, current, total, unit, time: now() }),

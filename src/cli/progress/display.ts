@@ -20,6 +20,8 @@ export interface DisplaySettings {
   readonly now: () => number;
   readonly paint: Paint;
   readonly signal: AbortSignal;
+  /** Say why steps miss. */
+  readonly explain?: boolean | undefined;
 }
 
 /** A display of progress. */
@@ -33,7 +35,7 @@ export interface Display {
 
 /** Opens a display. Nothing is written before the first event. Only the reader of the form that is used is loaded. */
 export async function openDisplay(settings: DisplaySettings): Promise<Display> {
-  const state = emptyState();
+  const state = emptyState(settings.explain);
   const close = (succeeded: boolean): void => {
     const lines = succeeded ? describeWarnings(state) : describeFailure(failedVertex(state));
     writeLines(settings.stream, lines);
@@ -64,7 +66,7 @@ async function openTerminal(settings: DisplaySettings, state: ProgressState, clo
   const draw = (final: boolean): void => {
     // A terminal that no one has told its size says 0.
     const size = { width: stream.columns || 80, height: stream.rows || 24 };
-    const view = { ...size, now: now(), paint, final, stopping: signal.aborted };
+    const view = { ...size, now: now(), paint, final, stopping: signal.aborted, explain: state.explain };
     const lines = renderFrame(state, view);
     stream.cork?.();
     moveToFirstRow(readline, stream, drawn, view.width);

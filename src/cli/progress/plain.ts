@@ -22,6 +22,7 @@ export function plainReader(state: ProgressState): PlainReader {
   let shown: Vertex | undefined;
   const waiting = new Set<Vertex>();
   const reported = new Map<Vertex, number>();
+  const explained = new Set<Vertex>();
 
   /** Lines that lead over to a vertex: BuildKit parts blocks by an empty line and marks an unfinished one by `...`. */
   const turnTo = (vertex: Vertex): string[] => {
@@ -30,6 +31,10 @@ export function plainReader(state: ProgressState): PlainReader {
     if (shown) lines.push(...(shown.ended === undefined ? [`#${shown.number} ...`] : []), "");
     shown = vertex;
     lines.push(`#${vertex.number} ${vertex.name}`);
+    if (state.explain && vertex.decision?.reason !== undefined && !explained.has(vertex)) {
+      lines.push(`#${vertex.number} MISS ${vertex.decision.reason}`);
+      explained.add(vertex);
+    }
     waiting.delete(vertex);
     return lines;
   };
@@ -74,7 +79,7 @@ function endLine(vertex: Vertex): string {
   const prefix = `#${vertex.number}`;
   switch (vertex.outcome) {
     case "cached":
-      return `${prefix} CACHED`;
+      return `${prefix} CACHED${vertex.decision?.by === "content" ? " (same content)" : ""}`;
     case "error":
       return `${prefix} ERROR${vertex.error === undefined ? "" : `: ${logLines(vertex.error, 0)[0]?.text}`}`;
     case "cancelled":

@@ -27,6 +27,16 @@ export interface Vertex {
   progress?: Progress;
   /** The last lines of output, oldest first. */
   readonly logs: LogLine[];
+  /** What the cache said of it, safe to print. */
+  readonly decision?: Decision | undefined;
+}
+
+/** What the cache says of a step. */
+export interface Decision {
+  readonly answer: "hit" | "miss";
+  readonly by?: "definition" | "content" | undefined;
+  /** Why it misses. */
+  readonly reason?: string | undefined;
 }
 
 /** How far a vertex has come. */
@@ -51,11 +61,15 @@ export interface ProgressState {
   /** In the order of starting. */
   readonly vertices: Map<string, Vertex>;
   readonly warnings: Warning[];
+  /** What the cache said of steps, by id; it comes before they start. */
+  readonly decisions: Map<string, Decision>;
+  /** The reader wants to know why steps miss. */
+  readonly explain: boolean;
 }
 
 /** A state in which nothing has happened. */
-export function emptyState(): ProgressState {
-  return { started: undefined, vertices: new Map(), warnings: [] };
+export function emptyState(explain = false): ProgressState {
+  return { started: undefined, vertices: new Map(), warnings: [], decisions: new Map(), explain };
 }
 
 /** Takes one event in. @returns the vertex that it belongs to, if any */
@@ -66,6 +80,11 @@ export function applyEvent(state: ProgressState, event: NacreEvent): Vertex | un
     return undefined;
   }
   if (event.type === "note") return undefined;
+  if (event.type === "decision") {
+    const { answer, by, reason } = event;
+    state.decisions.set(event.id, { answer, by, reason: reason === undefined ? undefined : printable(reason) });
+    return undefined;
+  }
   const vertex = state.vertices.get(event.id) ?? addVertex(state, event);
   if (event.type === "progress") {
     vertex.progress = { current: event.current, total: event.total, unit: event.unit, time: event.time };
@@ -101,7 +120,10 @@ export function failedVertex(state: ProgressState): Vertex | undefined {
   return undefined;
 }
 
-function addVertex(state: ProgressState, event: Exclude<NacreEvent, { type: "warning" | "note" }>): Vertex {
+function addVertex(
+  state: ProgressState,
+  event: Exclude<NacreEvent, { type: "warning" | "note" | "decision" }>,
+): Vertex {
   const name = event.type === "start" ? event.name : event.id;
   const vertex: Vertex = {
     id: event.id,
@@ -109,6 +131,7 @@ function addVertex(state: ProgressState, event: Exclude<NacreEvent, { type: "war
     name: printable(name.replace(/\s*\n\s*/g, " ")),
     started: event.time,
     logs: [],
+    decision: state.decisions.get(event.id),
   };
   state.vertices.set(event.id, vertex);
   return vertex;

@@ -17,6 +17,8 @@ export interface View {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly paint: Paint;
+  /** Say why steps miss. */
+  readonly explain?: boolean | undefined;
   /** The last frame: nothing is collapsed, and it says that the work has ended. */
   readonly final?: boolean | undefined;
   /** A signal has asked for the end; work is being cleaned up. */
@@ -81,6 +83,8 @@ function renderRunning(running: readonly Vertex[], view: View, room: number): st
 /** A vertex: its line, how far it is, and at most `details` lines of its output. */
 function renderVertex(vertex: Vertex, view: View, details: number): string[] {
   const lines = [statusLine(vertex, view)];
+  const why = view.explain ? vertex.decision?.reason : undefined;
+  if (why !== undefined) lines.push(truncate(` => => MISS ${why}`, usable(view)));
   if (vertex.ended !== undefined || details === 0) return lines;
   const detail = (text: string): string => truncate(` => => ${text}`, usable(view));
   if (vertex.progress) lines.push(detail(describeProgress(vertex, vertex.progress)));
@@ -98,7 +102,8 @@ const MARKS: Readonly<Record<string, readonly [word: string, role: Role]>> = {
 function statusLine(vertex: Vertex, view: View): string {
   const [word, role] = MARKS[vertex.outcome ?? ""] ?? ["", undefined];
   const time = vertexTime(vertex, view.now);
-  const left = ` => ${word}${vertex.name}`;
+  const same = vertex.outcome === "cached" && vertex.decision?.by === "content" ? "(same content) " : "";
+  const left = ` => ${word}${same}${vertex.name}`;
   const room = usable(view) - displayWidth(time) - 1;
   const line = room < 12 ? truncate(left, usable(view)) : `${padEnd(truncate(left, room), room)} ${time}`;
   return role ? view.paint(role, line) : line;
