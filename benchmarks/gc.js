@@ -32,8 +32,10 @@ const { values: options } = parseArgs({
 const work = resolve(options.work);
 const blobs = Number(options.blobs);
 const nacre = command("NACRE", [process.execPath, fileURLToPath(new URL("../bin/nacre.js", import.meta.url))]);
-const { Store } = await import("../dist/store/store.js");
-const { encodeConfig, encodeManifest } = await import("../dist/oci/encode.js");
+// What is measured is what was built.
+const built = (/** @type {string} */ path) => import(new URL(`../dist/${path}`, import.meta.url).href);
+const { Store } = await built("store/store.js");
+const { encodeConfig, encodeManifest } = await built("oci/encode.js");
 
 mkdirSync(work, { recursive: true });
 /** @type {{ what: string, round: number, seconds: number }[]} */

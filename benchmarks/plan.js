@@ -64,7 +64,7 @@ function measurePlain() {
 }
 
 /** One file has changed; the second look has nothing to compare it with. */
-function measureExplained(round) {
+function measureExplained(/** @type {number} */ round) {
   touch(round);
   plan();
   measure("plan, one file changed, explained", plan);
@@ -76,11 +76,12 @@ function measureExplained(round) {
   run(["mv", aside, projects], work);
 }
 
-function measure(what, work) {
+function measure(/** @type {string} */ what, /** @type {() => void} */ act) {
   rest(REST);
   const started = performance.now();
-  work();
-  (samples[what] ??= []).push((performance.now() - started) / 1000);
+  act();
+  samples[what] ??= [];
+  samples[what].push((performance.now() - started) / 1000);
 }
 
 function plan() {
@@ -91,8 +92,8 @@ function build() {
   run([...nacre, "--store", store, "build", "-q", ...args], work);
 }
 
-function touch(number) {
-  appendFileSync(join(context, files[(number * 797) % files.length]), `// ${number}\n`);
+function touch(/** @type {number} */ number) {
+  appendFileSync(join(context, /** @type {string} */ (files[(number * 797) % files.length])), `// ${number}\n`);
 }
 
 /** Patterns as people write them; what they keep out of this context is next to nothing. */
@@ -101,12 +102,12 @@ function ignorePatterns() {
   return [...named, ...Array.from({ length: 12 }, (_, i) => `**/cache-${i}/**/*.bin`)];
 }
 
-function setIgnore(patterns) {
+function setIgnore(/** @type {string[]} */ patterns) {
   writeFileSync(join(context, ".dockerignore"), patterns.map((pattern) => `${pattern}\n`).join(""));
 }
 
 /** Bytes beside the layers before and after so many builds. Old layers are thrown away on the way: they are 0.9 GB each. */
-function weigh(builds) {
+function weigh(/** @type {number} */ builds) {
   const before = besideLayers();
   for (let i = 0; i < builds; i++) {
     touch(1000 + i);
@@ -114,7 +115,7 @@ function weigh(builds) {
     dropOldLayers();
   }
   const after = besideLayers();
-  return Object.fromEntries(Object.keys(after).map((name) => [name, after[name] - (before[name] ?? 0)]));
+  return Object.fromEntries(Object.keys(after).map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]));
 }
 
 /** Of the store only: the newest big blob stays, because the next build takes contents from it. */
@@ -131,10 +132,14 @@ function dropOldLayers() {
 }
 
 function besideLayers() {
-  return Object.fromEntries(["records", "lists", "builds", "projects", "evictions"].map((name) => [name, size(name)]));
+  /** @type {Record<string, number>} */
+  const sizes = Object.fromEntries(
+    ["records", "lists", "builds", "projects", "evictions"].map((name) => [name, size(name)]),
+  );
+  return sizes;
 }
 
-function size(name) {
+function size(/** @type {string} */ name) {
   const directory = join(store, name);
   if (!existsSync(directory)) return 0;
   const names = readdirSync(directory, { recursive: true, encoding: "utf8" });
@@ -144,14 +149,14 @@ function size(name) {
   }, 0);
 }
 
-function median(values) {
+function median(/** @type {number[]} */ values) {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 function print() {
-  const of = (what) => median(samples[what]);
-  const ratio = (a, b) => (of(a) / of(b)).toFixed(2);
+  const of = (/** @type {string} */ what) => median(samples[what] ?? []);
+  const ratio = (/** @type {string} */ a, /** @type {string} */ b) => (of(a) / of(b)).toFixed(2);
   for (const what of Object.keys(samples)) console.log(`${what.padEnd(40)} ${of(what).toFixed(3)} s`);
   console.log(`\nplan / bare walk                         ${ratio("plan", "bare walk")}`);
   console.log(`plan with 20 patterns / bare walk        ${ratio("plan, 20 patterns", "bare walk")}`);

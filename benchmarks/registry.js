@@ -144,7 +144,11 @@ function measurePulls(round) {
     },
     {
       tool: "skopeo-storage",
-      forget: () => rmSync(storage, { recursive: true, force: true }),
+      forget: () => {
+        // It leaves a mount on itself behind.
+        attempt(["umount", `${storage}/graph/overlay`], work);
+        rmSync(storage, { recursive: true, force: true });
+      },
       argv: [
         ...[...skopeo, "copy", "-q", "--src-tls-verify=false", `docker://${name}`],
         `containers-storage:[overlay@${storage}/graph+${storage}/run]${name}`,

@@ -3,7 +3,7 @@ const fs = require("node:fs");
 
 let count = 0;
 
-function walk(directory) {
+function walk(/** @type {string} */ directory) {
   for (const name of fs.readdirSync(directory)) {
     const path = `${directory}/${name}`;
     const stat = fs.lstatSync(path);
@@ -12,5 +12,5 @@ function walk(directory) {
   }
 }
 
-walk(process.argv[2]);
+walk(process.argv[2] ?? ".");
 console.log(count);

@@ -1,23 +1,34 @@
 /** The library's public face: exports only. */
-export { adviseContext, explainContextPaths, listContext } from "./advice/advice.js";
+export { adviseContext, adviseProject, explainContextPaths, listContext, verifyBuild } from "./advice/advice.js";
+export type { Advice, AdvisedStep, AdviseRequest } from "./advice/adviseBuilds.js";
 export type { ContextListing, ContextListQuery } from "./advice/contextListing.js";
 export type { ExplainedPath } from "./advice/contextPath.js";
 export type { ContextQuery } from "./advice/contextQuery.js";
 export type { AdviceRule, Finding } from "./advice/finding.js";
+export type { Safety, Suggestion } from "./advice/suggest.js";
+export type { BuildVerification, VerifyBuildRequest } from "./advice/verifyBuild.js";
 export {
+  diffFile,
+  diffImages,
+  diffLayers,
+  type FileDiffPlace,
   imageHistory,
   inspectImage,
   layerStack,
   listImages,
   type MeasureOptions,
+  measureAsDive,
+  measureWaste,
   mergedTree,
   openImage,
   rawDocument,
   reconstructDockerfile,
   type StackCursor,
   type StackVisitor,
+  verifyImage,
   type WalkOptions,
   walkStack,
+  whichLayers,
   withImage,
 } from "./analysis/analysis.js";
 export type { BaseImage } from "./analysis/baseImage.js";
@@ -31,7 +42,34 @@ export {
 } from "./analysis/buildHistory.js";
 export type { PlacedStep } from "./analysis/buildSteps.js";
 export type { BuildComparison, ComparedBuild, ComparedStep, Difference, StepMatch } from "./analysis/compareBuilds.js";
+export type {
+  ChangedType,
+  ChangeReason,
+  ChangeTotals,
+  ComparedLayer,
+  ConfigChange,
+  DiffedImage,
+  DiffOptions,
+  DownloadCost,
+  FileChange,
+  FileComparison,
+  FileDiff,
+  FileFacts,
+  FilesDiff,
+  FolderDelta,
+  HistoryChange,
+  ImageDiff,
+  LayerChoice,
+  LayerRow,
+  SemanticIgnore,
+} from "./analysis/diffTypes.js";
+export type { DiveFileInfo, DiveReport } from "./analysis/diveExport.js";
+export type { DiveFile, DiveNumbers } from "./analysis/diveNumbers.js";
 export type { BuildTrace, ExportedBuild, TraceEvent } from "./analysis/exportBuild.js";
+export type { ExtractOptions, ExtractReport, LeftOut } from "./analysis/extract.js";
+export type { Overwrite } from "./analysis/extractWriter.js";
+export type { FileChange, FileListing, ListedFile, ListingTotals } from "./analysis/fileListing.js";
+export type { DifferenceClass, ImageCause } from "./analysis/imageDifferenceTypes.js";
 export type { HistoryLayer, HistoryLine, ImageHistory } from "./analysis/imageHistory.js";
 export type {
   ImageListing,
@@ -41,8 +79,13 @@ export type {
   ListedPlatform,
   SizeModel,
 } from "./analysis/imageList.js";
+export type { ViewChoice } from "./analysis/imageView.js";
 export type { ImageInspection, LayerInspection, PlatformInspection } from "./analysis/inspectImage.js";
 export type { DockerfileLine } from "./analysis/layerLines.js";
+export type { FileFilter } from "./analysis/listFiles.js";
+export type { MeasureWasteOptions } from "./analysis/measureWaste.js";
+export type { PathAction, PathHistory, PathVersion, RemovalCause, VersionFacts } from "./analysis/pathHistory.js";
+export type { ImageFile } from "./analysis/readFile.js";
 export type {
   FilePlace,
   HistoryRow,
@@ -54,7 +97,30 @@ export type {
   OpenedIndex,
   OpenedLayer,
   OpenOptions,
+  TocFacts,
+  TocTrust,
 } from "./analysis/types.js";
+export type {
+  Severity,
+  VerifyClass,
+  VerifyFinding,
+  VerifyPlace,
+  VerifyReport,
+  VerifyTotals,
+} from "./analysis/verifyTypes.js";
+export type { WasteCause } from "./analysis/wasteCopies.js";
+export type {
+  CopyCount,
+  ImageWaste,
+  WasteAdvice,
+  WasteByOrigin,
+  WasteDuplicate,
+  WasteFolder,
+  WasteLayer,
+  WasteOptions,
+  WastePair,
+  WastePath,
+} from "./analysis/wasteTypes.js";
 export {
   type ArchiveInput,
   type LoadedImage,

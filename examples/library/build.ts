@@ -52,7 +52,7 @@ try {
 
   const opened = await Store.open(store, { readOnly: true });
   try {
-    const image = await inspectImage(opened, "hello:1");
+    const image = await inspectImage("hello:1", { store: opened, env: process.env });
     for (const layer of image.Layers) console.log(`${layer.Files} files by ${layer.CreatedBy}`);
   } finally {
     await opened.close();

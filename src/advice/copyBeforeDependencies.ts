@@ -59,12 +59,30 @@ interface Origin {
   readonly directory: UsedPart | undefined;
 }
 
-function findingOf(
-  install: Install,
-  run: RunStep,
-  before: readonly Step[],
-  context: LocalContext,
-): Finding | undefined {
+/** A step that installs what manifests ask for, and the COPY that brings these together with other files. */
+export interface InstallSource {
+  readonly install: Install;
+  readonly copy: CopyStep;
+  /** The manifests and what belongs to them, in the context. */
+  readonly files: readonly TreeNode[];
+}
+
+/** Of each installation of a step the COPY of more than its manifests that it stands on. */
+export function installSources(run: RunStep, plan: Plan, context: LocalContext): readonly InstallSource[] {
+  const before = chainBefore(run, plan);
+  return stepCommands(run).flatMap((command) => {
+    const install = installOf(command);
+    if (install === undefined || isInstalledBefore(install, before)) return [];
+    return sourceOf(install, before, context) ?? [];
+  });
+}
+
+/** True for a project of several parts, whose manifests stand in several directories. */
+export function isOfParts({ files }: InstallSource, context: LocalContext): boolean {
+  return hasParts(files, context);
+}
+
+function sourceOf(install: Install, before: readonly Step[], context: LocalContext): InstallSource | undefined {
   if (install.cwd === undefined) return undefined;
   const originOf = (name: string): Origin | undefined => origin(posix.resolve(install.cwd!, name), before, context);
   const [main] = expandNames(install.manifests, originOf, install.cwd, before, context);
@@ -75,16 +93,26 @@ function findingOf(
   const files = expandNames([...install.manifests, ...install.companions], originOf, install.cwd, before, context)
     .filter((file) => file.step === step)
     .map(({ node }) => node);
-  const names = files.map(nameOf);
-  if (!hasOtherFiles(directory, names, context)) return undefined;
-  const [copied = ""] = step.label.split("] ").slice(-1);
+  return hasOtherFiles(directory, files.map(nameOf), context) ? { install, copy: step, files } : undefined;
+}
+
+function findingOf(
+  install: Install,
+  run: RunStep,
+  before: readonly Step[],
+  context: LocalContext,
+): Finding | undefined {
+  const source = sourceOf(install, before, context);
+  if (source === undefined) return undefined;
+  const { copy, files } = source;
+  const [copied = ""] = copy.label.split("] ").slice(-1);
   const line = run.place.range.start.line;
-  const detail = `${copied} comes before ${install.shown} (line ${line}): a change of any file makes that run again, not only of ${listed(names)}`;
+  const detail = `${copied} comes before ${install.shown} (line ${line}): a change of any file makes that run again, not only of ${listed(files.map(nameOf))}`;
   return finding(
     "CopyBeforeDependencies",
-    step.place,
+    copy.place,
     detail,
-    hasParts(files, context) ? fixOfMany(install) : fixOf(install, step, files),
+    hasParts(files, context) ? fixOfMany(install) : fixOf(install, copy, files),
   );
 }
 
@@ -94,16 +122,25 @@ function nameOf(node: TreeNode): string {
 
 /** Manifests copied by themselves, directories one by one, since COPY takes what is in them. */
 function fixOf(install: Install, step: CopyStep, files: readonly TreeNode[]): string {
-  const { command, cwd = "/" } = install;
+  const { command } = install;
   if (command === undefined) return fixOfMany(install);
-  const copy = step.chown === undefined ? "COPY" : `COPY --chown=${step.chown}`;
+  const lines = manifestCopies({ install, copy: step, files }, `COPY${ownerFlag(step)}`);
+  return `put before it: ${[...lines, `RUN ${command}`].join("; ")}`;
+}
+
+function ownerFlag({ chown }: CopyStep): string {
+  return chown === undefined ? "" : ` --chown=${chown}`;
+}
+
+/** Instructions that copy the manifests alone to where the installation looks for them. @param copy `COPY` with its flags */
+export function manifestCopies({ install, files }: InstallSource, copy: string): readonly string[] {
+  const { cwd = "/" } = install;
   const plain = files.filter(({ type }) => type !== "dir").map(nameOf);
   const directories = files.filter(({ type }) => type === "dir");
-  const lines = [
+  return [
     `${copy} ${plain.map(quoted).join(" ")} ${posix.join(cwd, "/")}`,
     ...directories.map((node) => `${copy} ${quoted(nameOf(node))} ${posix.join(cwd, fromByteString(node.name))}/`),
   ];
-  return `put before it: ${[...lines, `RUN ${command}`].join("; ")}`;
 }
 
 /** Where copying one manifest does not do. */

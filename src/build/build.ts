@@ -94,6 +94,7 @@ async function noted(
       title: (request.name ?? request.buildArgs?.BUILDKIT_BUILD_NAME) || undefined,
       nacre: request.program,
       ...session.about,
+      inputs: { ...session.about.inputs, ...(session.remotes.length > 0 ? { remotes: session.remotes } : {}) },
       steps: [...session.history.values()].sort((a, b) => (a.id ?? 0) - (b.id ?? 0)),
       ...more,
     });

@@ -180,6 +180,7 @@ export class Fetches {
     const shown = shownUrl(parseHttpAddress(url).url);
     return this.#session.vertex(`internal:fetch ${shown}`, `[internal] fetch ${shown}`, async (vertex) => {
       const fetched = await this.download(url, step.checksum, vertex);
+      this.#session.remotes.push({ kind: "url", address: shown, digest: fetched.digest });
       if (fetched.fromCache) vertex.log(`not changed, ${formatBytes(fetched.size)}`);
       const file = fileOf(fetched, fetched.name);
       const matches = [{ name: toByteString(fetched.name), node: file.file }];
@@ -198,6 +199,7 @@ export class Fetches {
     const name = `[internal] load git source ${shownGit(address)}`;
     return this.#session.vertex(`internal:git ${step.id} ${address.shown}`, name, async (vertex) => {
       const checkout = await this.#checkout(address, keep, vertex);
+      this.#session.remotes.push({ kind: "git", address: shownGit(address), commit: checkout.commit });
       return {
         digest: checkout.identity,
         unpack: false,

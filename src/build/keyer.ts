@@ -65,7 +65,7 @@ export class Keyer {
   readonly #session: Session;
   readonly #plan: Plan;
   readonly #sources: KeyingSources;
-  readonly #treeDigests = new Map<string, string>();
+  readonly #treeDigests = new Map<string, Digest>();
 
   constructor(session: Session, plan: Plan, sources: KeyingSources) {
     this.#session = session;
@@ -96,8 +96,16 @@ export class Keyer {
       mtime: reproducibleTime(this.#session, this.#plan),
       run,
     });
-    const lists = copied?.lists ?? (step.kind === "run" && run ? await this.#mountLists(step, run) : undefined);
+    const own = copied?.lists ?? (step.kind === "run" && run ? await this.#mountLists(step, run) : undefined);
+    const lists = linked || step.parent.kind !== "context" ? own : await this.#withTree(own, step.parent.name);
     return { step, ingredients, key: keyOf(ingredients), lists };
+  }
+
+  /** A step upon a directory that serves as a base: its files explain a miss too. */
+  async #withTree(own: StepRoots | undefined, name: string): Promise<StepRoots> {
+    const { treeRoots } = await import("../cache/listRoots.js");
+    const tree = treeRoots(await this.#sources.contexts.open(name), await this.treeDigest(name));
+    return { words: own?.words ?? [], roots: [...(own?.roots ?? []), ...tree.roots] };
   }
 
   /** Where the lists of what a RUN binds from contexts begin. */
@@ -172,7 +180,7 @@ export class Keyer {
   }
 
   /** Digest of a whole directory context that serves as a file system. */
-  async treeDigest(name: string): Promise<string> {
+  async treeDigest(name: string): Promise<Digest> {
     let digest = this.#treeDigests.get(name);
     if (digest === undefined) {
       const context = await this.#sources.contexts.open(name);

@@ -144,6 +144,7 @@ export class Runs {
       signal: work.signal,
       onProgress: (bytes, total) => work.vertex.progress(bytes, total, "bytes"),
     });
+    this.#session.about.isolation = (await this.#choose())?.level;
     const log = new Log(this.#session.store, work.vertex);
     const started = this.#session.now();
     try {

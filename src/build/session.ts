@@ -1,6 +1,6 @@
 /** What the parts of one build share: the request, the store, the clock, events. */
 import type { Platform } from "../oci/platform.js";
-import type { BuildEntry, BuildStep } from "../store/builds.js";
+import type { BuildEntry, BuildInputs, BuildStep } from "../store/builds.js";
 import type { Lease, Store } from "../store/store.js";
 import { NacreError } from "../support/errors.js";
 import { type Emit, type NacreEvent, type Outcome, silent } from "../support/events.js";
@@ -27,6 +27,8 @@ export class Session {
   readonly warnings: BuildWarning[] = [];
   /** What has become of the steps so far, by id, for the store's history. */
   readonly history = new Map<number, BuildStep>();
+  /** What was fetched from elsewhere, for the store's history. */
+  readonly remotes: NonNullable<BuildInputs["remotes"]> = [];
   /** What else is known of the build by now, for the store's history. */
   readonly about: {
     -readonly [K in "project" | "platform" | "args" | "inputs" | "outputs" | "isolation"]?: BuildEntry[K];

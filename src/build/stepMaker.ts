@@ -13,7 +13,8 @@ import { emptyTree, type FileTree } from "../layer/fileTree.js";
 import type { WrittenLayer } from "../layer/layerWriter.js";
 import type { CopyStep, FileState, Plan, RunStep, Step } from "../plan/graph.js";
 import type { TreeSource } from "../sandbox/types.js";
-import { NacreError } from "../support/errors.js";
+import { type ByteString, fromByteString } from "../support/bytes.js";
+import { isNacreError, NacreError } from "../support/errors.js";
 import type { Contexts } from "./contexts.js";
 import { explained } from "./explained.js";
 import { epochOf, reproducibleTime } from "./keyer.js";
@@ -163,7 +164,7 @@ export class StepMaker {
       case "copy": {
         if (step.from.kind !== "context") {
           return composeCopy(step, from!, env).catch(async (error: unknown) => {
-            throw await explained(error, step, plan, from!, contexts);
+            throw asDamage(error) ?? (await explained(error, step, plan, from!, contexts));
           });
         }
         const previous = env.learn ? undefined : await lastLayer(session, open, step);
@@ -197,6 +198,17 @@ export class StepMaker {
       onProgress: (bytes, total) => vertex.progress(bytes, total, "bytes"),
     };
   }
+}
+
+/** Layers do not change while something is built: where one is not what its index says, the store is damaged. */
+function asDamage(error: unknown): NacreError | undefined {
+  if (!isNacreError(error) || error.code !== "CONTEXT_CHANGED") return undefined;
+  const { path } = error.facts as { readonly path: ByteString };
+  const shown = `/${fromByteString(path)}`;
+  return new NacreError("CONTENT_INVALID", `the layer that ${shown} is copied from is damaged in the store`, {
+    hint: "find out which one it is with: nacre check; and remove it with: nacre check --repair",
+    facts: { path },
+  });
 }
 
 /** Below this much, reading files twice costs less than the chance of a hit is worth. */

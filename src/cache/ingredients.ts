@@ -134,7 +134,7 @@ function copyIngredients(
     inline: step.heredocs.map((file) => ({ name: file.name, digest: sha256Hex(encodeText(file.content)) })),
     destination: step.destination,
     chown: step.chown === undefined ? undefined : normalOwner(step.chown),
-    chmod: step.chmod,
+    chmod: step.chmod === undefined ? undefined : normalMode(step.chmod),
     link: step.link || undefined,
     parents: step.parents || undefined,
     unpack: step.keyword === "ADD" && step.unpack !== false ? true : undefined,
@@ -175,6 +175,11 @@ function normalOwner(spec: string): string {
   if (group === undefined) return /^\d+$/.test(id) ? `${id}:${id}` : id;
   const gid = group === "root" || group === "" ? "0" : group.replace(/^0+(?=\d)/, "");
   return `${id}:${gid}`;
+}
+
+/** `644` is `0644` (BuildKit has the number in its key); modes in letters stand as they are written. */
+function normalMode(mode: string): string {
+  return /^[0-7]+$/.test(mode) ? mode.replace(/^0+/, "").padStart(4, "0") : mode;
 }
 
 /** How a platform stands in keys. */

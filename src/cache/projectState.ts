@@ -5,7 +5,7 @@
 import { rmSync, statSync } from "node:fs";
 import * as v from "valibot";
 import { type Digest, isDigest } from "../oci/digest.js";
-import { namesIn, readIfThere } from "../store/files.js";
+import { namesIn, readIfThere, unlinkIfThere } from "../store/files.js";
 import { sealOf, unseal } from "../store/sealed.js";
 import type { Store } from "../store/store.js";
 import type { Json } from "../support/json.js";
@@ -60,6 +60,11 @@ export function putProject(store: Store, name: string, steps: readonly StepState
   store.directory.ensure("projects");
   store.directory.publish(pathOf(store, name), [sealOf(sealName(name), content), content], { mode: 0o600 });
   removeOldest(store);
+}
+
+/** Forgets the steps of a project. */
+export function forgetProject(store: Store, name: string): void {
+  unlinkIfThere(pathOf(store, name));
 }
 
 function pathOf(store: Store, name: string): string {

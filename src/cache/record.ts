@@ -54,6 +54,8 @@ const bodySchema = v.object({
 export function readRecord(stored: StoredRecord): StepRecord | undefined {
   const body = v.safeParse(bodySchema, stored.body);
   if (!body.success || keyOf(body.output.ingredients) !== stored.key) return undefined;
+  // What the store keeps for it must be what it names.
+  if (!stored.blobs.includes(body.output.layer.diffId)) return undefined;
   const [lists] = stored.lists;
   return lists === undefined ? body.output : { ...body.output, lists };
 }

@@ -57,7 +57,7 @@ export async function keyContextSources(
 ): Promise<KeyedSources> {
   const exclude = step.exclude.length === 0 ? undefined : excludeFilter(step.exclude);
   const mode = modeOf && ((node: TreeNode): number => modeOf(node.mode, node.type === "dir"));
-  const keying: Keying = { context, exclude, mode };
+  const keying: Keying = { context, exclude, mode, owner: step.chown === undefined ? "keep" : "zero" };
   if (step.parents) return keyParented(step.sources, keying, onProgress);
   const words = step.sources.map((word) => remote?.get(word) ?? selectSources(context, word));
   const nodes = words.flatMap((word) => (isRemote(word) ? [] : word.map(({ node }) => node)));
@@ -101,12 +101,18 @@ interface Keying {
   readonly context: FileTree;
   readonly exclude: ExcludeFilter | undefined;
   readonly mode: ((node: TreeNode) => number) | undefined;
+  /** `zero` under `--chown`, which replaces owners. */
+  readonly owner: "zero" | "keep";
 }
 
-function keyWord(matches: readonly SelectedSource[], index: number, { context, exclude, mode }: Keying): KeyedWord {
+function keyWord(
+  matches: readonly SelectedSource[],
+  index: number,
+  { context, exclude, mode, owner }: Keying,
+): KeyedWord {
   const roots = matches.map(({ node }, match) => {
     const include = exclude && ((below: TreeNode): boolean => exclude(node, below));
-    return keyRoot({ kind: "word", word: index, match }, context, node, { mode, include });
+    return keyRoot({ kind: "word", word: index, match }, context, node, { mode, owner, include });
   });
   const keyed = matches.map(({ name, node }, i): SourceIngredient => {
     const { digest } = roots[i]!;
@@ -122,7 +128,7 @@ function keyRoot(at: RootPlace, tree: FileTree, node: TreeNode, options: TreeDig
 /** With `--parents` the directories above the matches are written too, so that the pivot's directory is what is keyed. */
 async function keyParented(
   sources: readonly string[],
-  { context, exclude, mode }: Keying,
+  { context, exclude, mode, owner }: Keying,
   onProgress: ((bytes: number) => void) | undefined,
 ): Promise<KeyedSources> {
   const words = sources.map((word) => selectWithParents(context, word));
@@ -134,7 +140,7 @@ async function keyParented(
     const roots = selections.map((selection, match) => {
       const { root } = selection;
       const include = (node: TreeNode): boolean => isBelowMatch(selection, node) && (exclude?.(root, node) ?? true);
-      return keyRoot({ kind: "word", word, match }, context, root, { mode, include });
+      return keyRoot({ kind: "word", word, match }, context, root, { mode, owner, include });
     });
     return { word: { matches: roots.map(({ digest }) => ({ digest })) }, roots };
   });

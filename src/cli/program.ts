@@ -54,6 +54,10 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
       names: ["builds"],
       declare: async (invocation) => (await import("./commands/builds.js")).buildsCommand(invocation),
     },
+    {
+      names: ["advise"],
+      declare: async (invocation) => (await import("./commands/advise.js")).adviseCommand(invocation),
+    },
     { names: ["logs"], declare: async (invocation) => (await import("./commands/logs.js")).logsCommand(invocation) },
   ],
   "Images:": [
@@ -61,6 +65,24 @@ const COMMANDS: Readonly<Record<string, readonly CommandEntry[]>> = {
     { names: ["images"], declare: ls("images") },
     { names: ["history"], declare: history },
     { names: ["inspect"], declare: inspect },
+    { names: ["tree"], declare: async (invocation) => (await import("./commands/tree.js")).treeCommand(invocation) },
+    { names: ["cat"], declare: async (invocation) => (await import("./commands/cat.js")).catCommand(invocation) },
+    {
+      names: ["extract"],
+      declare: async (invocation) => (await import("./commands/extract.js")).extractCommand(invocation),
+    },
+    { names: ["which"], declare: async (invocation) => (await import("./commands/which.js")).whichCommand(invocation) },
+    { names: ["diff"], declare: async (invocation) => (await import("./commands/diff.js")).diffCommand(invocation) },
+    { names: ["waste"], declare: async (invocation) => (await import("./commands/waste.js")).wasteCommand(invocation) },
+    { names: ["gate"], declare: async (invocation) => (await import("./commands/gate.js")).gateCommand(invocation) },
+    {
+      names: ["size-report"],
+      declare: async (invocation) => (await import("./commands/sizeReport.js")).sizeReportCommand(invocation),
+    },
+    {
+      names: ["verify"],
+      declare: async (invocation) => (await import("./commands/verify.js")).verifyCommand(invocation),
+    },
     { names: ["tag"], declare: tag },
     { names: ["rm", "rmi"], declare: rm("rm", "rmi") },
     { names: ["load"], declare: load },

@@ -72,6 +72,8 @@ async function attempt(
     );
   } catch (error) {
     if (errnoOf(error) === "E2BIG") return unstartable(args[0] ?? "", 126, "argument list too long");
+    if (["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? ""))
+      throw ioError("STORE", "starting the step's processes", error);
     throw new NacreError("ISOLATION", "the step's processes cannot be started", { cause: error });
   } finally {
     removeNames(dir, names);

@@ -120,7 +120,8 @@ function isPipeError(error: unknown): boolean {
 function tarError(stderr: string, how: string, cause: unknown): NacreError {
   const line = stderr.split("\n").find((text) => text !== "" && !text.includes("Exiting with failure")) ?? how;
   const said = line.replace(/^[^ ]*tar: /, "");
-  if (/No space left on device|Disk quota exceeded/.test(stderr)) {
+  // A write that the disk cuts short fails without a reason.
+  if (/No space left on device|Disk quota exceeded|: Wrote only \d+ of \d+ bytes/.test(stderr)) {
     return new NacreError("DISK_FULL", "no space left while a layer was unpacked for RUN", {
       hint: "free some space, or shrink the store with: nacre prune",
       cause,

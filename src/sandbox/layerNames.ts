@@ -9,6 +9,7 @@ import { ioError } from "../support/errors.js";
 export class LayerNames {
   readonly directory: string;
   readonly #names = new Map<string, string>();
+  #isMade = false;
 
   /** @param directory absolute; made when the first name is given */
   constructor(directory: string) {
@@ -21,7 +22,8 @@ export class LayerNames {
     if (name !== undefined) return name;
     name = this.#names.size.toString(36);
     try {
-      if (this.#names.size === 0) fs.mkdirSync(this.directory, { mode: 0o700 });
+      if (!this.#isMade) fs.mkdirSync(this.directory, { mode: 0o700 });
+      this.#isMade = true;
       fs.symlinkSync(path, `${this.directory}/${name}`);
     } catch (error) {
       throw ioError("STORE", `writing ${this.directory}`, error);
@@ -33,7 +35,7 @@ export class LayerNames {
   /** Removes them. Never throws: what is left lies among the store's temporary files, and is swept with them. */
   close(): void {
     try {
-      if (this.#names.size > 0) fs.rmSync(this.directory, { recursive: true, force: true });
+      if (this.#isMade) fs.rmSync(this.directory, { recursive: true, force: true });
     } catch {
       // See above.
     }

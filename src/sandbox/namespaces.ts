@@ -5,7 +5,7 @@
  */
 import * as fs from "node:fs";
 import { uniqueSuffix } from "../store/owner.js";
-import { errnoOf, NacreError } from "../support/errors.js";
+import { errnoOf, ioError, NacreError } from "../support/errors.js";
 import { type ControlGroup, makeControlGroup } from "./controlGroups.js";
 import type { ExecuteOptions, Executor, ExecutorOptions } from "./executor.js";
 import { finalCommand, obeyedVariables, secretNames, setterInside } from "./finalCommand.js";
@@ -151,6 +151,8 @@ async function run(
   } catch (error) {
     if (errnoOf(error) === "E2BIG") return undefined;
     if (error instanceof StageLost) return "without stage";
+    if (["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? ""))
+      throw ioError("STORE", "starting the step's processes", error);
     const why = error instanceof Error ? error.message : String(error);
     throw new NacreError("ISOLATION", `the step's processes cannot be started: ${why}`, {
       hint: "find out what works here with: nacre info",

@@ -229,7 +229,12 @@ export class Snapshots {
   }
 
   async #publish(made: NewSnapshot, name: string, facts: Facts): Promise<StoredSnapshot> {
-    await this.#store.useDirectories(this.#lease, [`snapshot:${name}`]);
+    try {
+      await this.#store.useDirectories(this.#lease, [`snapshot:${name}`]);
+    } catch (error) {
+      await this.#store.snapshots.discard(made);
+      throw error;
+    }
     return this.#store.snapshots.publish(made, name, facts);
   }
 

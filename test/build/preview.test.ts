@@ -221,3 +221,17 @@ describe("nacre plan", () => {
     expect(explained.stdout).toMatch(/COPY h \/h .*\n {4}1 of 1 file differs in h:\n {6}h \(content\)/);
   });
 });
+
+describe("a directory as a base", () => {
+  it("is explained by its files", async () => {
+    const project = new Project({ f: "F" });
+    const base = new Project({ "etc/a": "A", "etc/b": "B" });
+    const request = { buildContexts: { base: base.dir } };
+    const text = "FROM base\nCOPY f /f\n";
+    await project.build(text, request);
+    expect((await preview(project, text, request)).allHit).toBe(true);
+    base.put({ "etc/a": "changed" });
+    const { steps } = await preview(project, text, request);
+    expect(steps[0]).toMatchObject({ outcome: { kind: "miss" }, why: "1 of 2 files differs: etc/a (content)" });
+  });
+});
