@@ -1,13 +1,14 @@
 /**
  * Content keys: the second chance of a step that no record answers. Its inputs, known by now, are named by what they hold
- * instead of where they come from: parents per layer without mtimes, the sources of COPY and of bind mounts by the files
- * that are taken (BuildKit's slow cache does so for the latter two). So what was made again with the same outcome does not
- * make everything after it anew.
+ * instead of where they come from: parents per layer without mtimes, the sources of COPY and of bind mounts, and git
+ * sources, by the files that are taken (BuildKit's slow cache does so for all but parents). So what was made again with the
+ * same outcome does not make everything after it anew.
  */
 import { type InputIdentity, keyOf, platformOf, type SourceIngredients } from "../cache/ingredients.js";
 import { layerContent, stackContent } from "../cache/layerContent.js";
-import { contextSources } from "../cache/sources.js";
+import { contextSources, gitWords, type ModeOf } from "../cache/sources.js";
 import { CAPABILITY } from "../context/capabilities.js";
+import type { RemoteSources } from "../context/remoteSource.js";
 import { selectSources, selectWithParents } from "../context/select.js";
 import { treeDigest } from "../context/treeDigest.js";
 import type { ImageLayer } from "../image/image.js";
@@ -39,6 +40,8 @@ export interface ContentKeying {
   readonly runs: Runs | undefined;
   /** All layers of a file system, lowest first; makes those that are missing. */
   readonly layersOf: (state: FileState) => Promise<readonly ImageLayer[]>;
+  /** The sources of a step that are no files of its context; undefined if all are. Absent where nothing is fetched. */
+  readonly remoteOf?: (step: CopyStep) => Promise<RemoteSources> | undefined;
   /** Digest of what a path of a context holds. */
   readonly contextDigest: (step: RunStep, context: string, path: ByteString) => Promise<string>;
 }
@@ -52,7 +55,7 @@ export class ContentKeyer {
     this.#keying = keying;
   }
 
-  /** Undefined for a step whose inputs are contexts only: it is known by content already. Solves the inputs. */
+  /** Undefined for a step whose inputs are contexts and downloads only: it is known by content already. Solves the inputs. */
   async key(keyed: KeyedStep): Promise<ContentKey | undefined> {
     try {
       return await this.#key(keyed);
@@ -74,6 +77,10 @@ export class ContentKeyer {
     if (!isLinked(step) && isExchangeable(step.parent)) exchanged.parent = (await this.#content(step.parent)) as Json;
     if (step.kind === "copy" && isExchangeable(step.from)) {
       exchanged.sources = (await this.#selection(step)) as unknown as Json;
+    }
+    if (step.kind === "copy" && step.from.kind === "context") {
+      const sources = await this.#fetched(step, ingredients);
+      if (sources) exchanged.sources = sources as unknown as Json;
     }
     if (step.kind === "run" && step.mountSources.some((from) => from && isExchangeable(from))) {
       exchanged.mounts = await this.#mounts(step);
@@ -107,10 +114,20 @@ export class ContentKeyer {
     return image ? platformOf(image.platform) : "";
   }
 
+  /** Git sources by their files: many commits have the same. Undefined without any. */
+  async #fetched(step: CopyStep, ingredients: Json): Promise<SourceIngredients | undefined> {
+    const remote = await this.#keying.remoteOf?.(step);
+    const { sources } = ingredients as { readonly sources?: SourceIngredients };
+    if (remote === undefined || sources?.kind !== "context") return undefined;
+    const fetched = await gitWords(step, remote, modesOf(step));
+    return fetched.size === 0
+      ? undefined
+      : { ...sources, words: sources.words.map((word, i) => fetched.get(i) ?? word) };
+  }
+
   async #selection(step: CopyStep): Promise<SourceIngredients> {
     const tree = await this.#tree(step.from);
-    const modeOf = step.chmod === undefined ? undefined : parseChmod(step.chmod).apply;
-    const sources = await contextSources(step, tree, modeOf);
+    const sources = await contextSources(step, tree, modesOf(step));
     if (sources.kind !== "context") return sources;
     const nodes = step.sources.flatMap((word) =>
       step.parents
@@ -160,6 +177,10 @@ function attributesOf(tree: FileTree, nodes: readonly TreeNode[]): string | unde
     });
   }
   return found.length > 0 ? sha256Hex(canonicalJson(found)) : undefined;
+}
+
+function modesOf({ chmod }: CopyStep): ModeOf | undefined {
+  return chmod === undefined ? undefined : parseChmod(chmod).apply;
 }
 
 /** Everything that is known by where it comes from. */

@@ -148,6 +148,8 @@ class Previewer {
     const record = await this.#byDefinition(keyed, wanted);
     if (record) return { outcome: { kind: "hit", by: "definition" }, record };
     if (step.ignoreCache) return { outcome: { kind: "miss" } };
+    // Another commit may have the same files.
+    if (isFromGit(step)) return { outcome: { kind: "unknown", why: "unknown until downloaded" } };
     const open = await this.#undecidedInput(step);
     if (open === undefined) {
       const found = await this.#byContent(keyed);
@@ -287,6 +289,10 @@ class Previewer {
     });
     return this.#explainer;
   }
+}
+
+function isFromGit(step: Step): boolean {
+  return step.kind === "copy" && step.keyword === "ADD" && step.sources.some(isGit);
 }
 
 /** A source has to be fetched to be known. */

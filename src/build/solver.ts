@@ -105,6 +105,7 @@ export class Solver {
       open: this.#open,
       runs,
       layersOf,
+      remoteOf,
       contextDigest: (step, context, path) => this.#keyer.mountDigest(step, context, path),
     });
     this.#maker = new StepMaker({

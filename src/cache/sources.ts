@@ -55,9 +55,7 @@ export async function keyContextSources(
   modeOf: ModeOf | undefined,
   { remote, onProgress }: KeyingOptions = {},
 ): Promise<KeyedSources> {
-  const exclude = step.exclude.length === 0 ? undefined : excludeFilter(step.exclude);
-  const mode = modeOf && ((node: TreeNode): number => modeOf(node.mode, node.type === "dir"));
-  const keying: Keying = { context, exclude, mode, owner: step.chown === undefined ? "keep" : "zero" };
+  const keying = keyingOf(step, context, modeOf);
   if (step.parents) return keyParented(step.sources, keying, onProgress);
   const words = step.sources.map((word) => remote?.get(word) ?? selectSources(context, word));
   const nodes = words.flatMap((word) => (isRemote(word) ? [] : word.map(({ node }) => node)));
@@ -96,6 +94,27 @@ function keyRemote({ name, digest, unpack }: RemoteSource, { exclude }: CopyStep
   return { word, roots: [] };
 }
 
+/**
+ * Words of git sources by the files that they mean, in place of what they are called; by the number of the word. Reads
+ * those files.
+ */
+export async function gitWords(
+  step: CopyStep,
+  remote: RemoteSources,
+  modeOf: ModeOf | undefined,
+): Promise<ReadonlyMap<number, WordIngredient>> {
+  const words = new Map<number, WordIngredient>();
+  for (const [i, word] of step.sources.entries()) {
+    const source = remote.get(word);
+    // A single file, which is a download, has a name, and is known by its content already.
+    if (source === undefined || source.name !== undefined) continue;
+    const { tree, matches } = await source.files();
+    await tree.prepare(matches.map(({ node }) => node));
+    words.set(i, keyWord(matches, i, keyingOf(step, tree, modeOf)).word);
+  }
+  return words;
+}
+
 /** What all words of a step are keyed with. */
 interface Keying {
   readonly context: FileTree;
@@ -103,6 +122,12 @@ interface Keying {
   readonly mode: ((node: TreeNode) => number) | undefined;
   /** `zero` under `--chown`, which replaces owners. */
   readonly owner: "zero" | "keep";
+}
+
+function keyingOf(step: CopyStep, context: FileTree, modeOf: ModeOf | undefined): Keying {
+  const exclude = step.exclude.length === 0 ? undefined : excludeFilter(step.exclude);
+  const mode = modeOf && ((node: TreeNode): number => modeOf(node.mode, node.type === "dir"));
+  return { context, exclude, mode, owner: step.chown === undefined ? "keep" : "zero" };
 }
 
 function keyWord(
