@@ -12,7 +12,7 @@ import type { SparseSegment } from "../tar/sparse.js";
 import { cleanPath, components, MAX_LINKS } from "./fileTree.js";
 import { type Draft, draft, put } from "./indexDraft.js";
 import { layOut } from "./indexLayout.js";
-import { FLAG_IMPLIED, FLAG_OPAQUE, LayerIndex } from "./layerIndex.js";
+import { FLAG_IMPLIED, FLAG_OPAQUE, type IndexType, LayerIndex } from "./layerIndex.js";
 import { meaningOf } from "./whiteout.js";
 
 /** About what a member costs while the tree is made; measured with a layer of a million small files. */
@@ -63,6 +63,13 @@ export class IndexBuilder {
   /** Keeps a small file's content in the index itself. */
   keepFile(path: ByteString, content: ByteString): void {
     this.#files[cleanPath(path)] = content;
+  }
+
+  /** The type of what members have put at a clean path so far; undefined for what is not there, removed or only implied. */
+  listed(path: ByteString): IndexType | undefined {
+    const node = this.#find(path);
+    if (node === undefined || node.type === "whiteout" || (node.flags & FLAG_IMPLIED) !== 0) return undefined;
+    return node.type;
   }
 
   /** @param tarSize bytes of the whole uncompressed tar */

@@ -10,8 +10,8 @@ import { type Codec, codecVersion } from "../../src/layer/codecs.js";
 import {
   type CompressedLayer,
   type CompressOptions,
-  compressedPieces,
   compressLayer,
+  readCompressed,
 } from "../../src/layer/compressBlocks.js";
 import { combineCrc32 } from "../../src/layer/gzipFraming.js";
 
@@ -46,7 +46,7 @@ async function run(
   tar: Buffer,
   cuts: number[],
   more: Partial<CompressOptions> = {},
-): Promise<{ result: CompressedLayer; bytes: Buffer }> {
+): Promise<{ options: CompressOptions; result: CompressedLayer; bytes: Buffer }> {
   const options: CompressOptions = {
     read: (offset, length) => tar.subarray(offset, offset + length),
     size: tar.length,
@@ -57,9 +57,13 @@ async function run(
     ...more,
   };
   const result = await compressLayer(options);
+  return { options, result, bytes: await bytesOf(readCompressed(options, result)) };
+}
+
+async function bytesOf(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const piece of compressedPieces({ ...options, onProgress: undefined })) chunks.push(piece.bytes);
-  return { result, bytes: Buffer.concat(chunks) };
+  for await (const piece of pieces) chunks.push(piece);
+  return Buffer.concat(chunks);
 }
 
 const sha = (bytes: Buffer) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -104,8 +108,28 @@ describe.each<Codec>(["gzip", "zstd"])("compressLayer with %s", (codec) => {
     const never = (): Buffer => {
       throw new Error("must not read");
     };
-    const keyed = await run(tar, cuts, { codec, level, blocks, keys: cold.result.keys, read: never });
-    expect(keyed.bytes.equals(cold.bytes)).toBe(true);
+    const keyed = await bytesOf(readCompressed({ ...warm.options, read: never }, cold.result));
+    expect(keyed.equals(cold.bytes)).toBe(true);
+  });
+
+  test("is read from any offset on", async () => {
+    const { options, result, bytes } = await run(tar, cuts, { codec, level, blocks: new MemoryCache() });
+    const borders = [codec === "gzip" ? 10 : 0];
+    for (const length of result.lengths) borders.push(borders.at(-1)! + length);
+    const near = borders.flatMap((at) => [at - 1, at, at + 1]).filter((at) => at >= 0);
+    for (const offset of [...near, 0, 5, bytes.length - 1, bytes.length]) {
+      const rest = await bytesOf(readCompressed(options, result, offset));
+      expect(rest.equals(bytes.subarray(offset)), `from ${offset} on`).toBe(true);
+    }
+  });
+
+  test("refuses to put another block in the place of one that the cache lost", async () => {
+    const { options, result } = await run(tar, cuts, { codec, level });
+    const other = sample(tar.length, 8);
+    const read = (offset: number, length: number) => other.subarray(offset, offset + length);
+    await expect(bytesOf(readCompressed({ ...options, read }, result))).rejects.toMatchObject({
+      code: "CONTENT_INVALID",
+    });
   });
 
   test("makes a block that the cache lost anew", async () => {
@@ -113,9 +137,11 @@ describe.each<Codec>(["gzip", "zstd"])("compressLayer with %s", (codec) => {
     const cold = await run(tar, cuts, { codec, level, blocks });
     const keys = [...blocks.map.keys()];
     for (const lost of [0, 1, 2]) blocks.map.delete(keys[lost]!);
-    const again = await run(tar, cuts, { codec, level, blocks, keys: cold.result.keys });
-    expect(again.bytes.equals(cold.bytes)).toBe(true);
-    expect(again.result).toMatchObject({ reused: 2, made: 3 });
+    const bytes = await bytesOf(readCompressed(cold.options, cold.result));
+    expect(bytes.equals(cold.bytes)).toBe(true);
+    expect(blocks.map.size).toBe(5);
+    for (const lost of [0, 1, 2]) blocks.map.delete(keys[lost]!);
+    expect((await run(tar, cuts, { codec, level, blocks })).result).toMatchObject({ reused: 2, made: 3 });
   });
 
   test("does not mix up blocks of different levels", async () => {
