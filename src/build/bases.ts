@@ -1,11 +1,11 @@
 /** Looking up what a plan stands on: images in the store, and what `--build-context` names. */
 
 import { type Image, loadImage } from "../image/image.js";
+import { pulledFrom as wholeOf } from "../image/pulledFrom.js";
 import type { Descriptor } from "../oci/documents.js";
 import { formatPlatform, normalize, type Platform } from "../oci/platform.js";
 import { familiarName, formatReference, parseReference, type Reference } from "../oci/reference.js";
 import type { KnownBase, WantedBase } from "../plan/graph.js";
-import { pulledFrom as wholeOf } from "../registry/pullLocal.js";
 import type { Registries } from "../registry/types.js";
 import type { Store } from "../store/store.js";
 import { isNacreError, NacreError } from "../support/errors.js";

@@ -1,11 +1,11 @@
 /** Handing a built image over: to files, to registries, to an engine on this machine. */
 import { availableParallelism } from "node:os";
 import type { Image } from "../image/image.js";
+import { withPulledFrom } from "../image/pulledFrom.js";
 import type { Descriptor } from "../oci/documents.js";
 import { formatReference, parseReference } from "../oci/reference.js";
 import type { OutputEnv, OutputResult } from "../output/request.js";
 import { isMultiPlatform } from "../plan/builderArguments.js";
-import { withPulledFrom } from "../registry/pullLocal.js";
 import { NacreError } from "../support/errors.js";
 import type { Emit } from "../support/events.js";
 import { rfc3339 } from "./assemble.js";

@@ -234,4 +234,3 @@ async function giveUp(count: RetryCount, error: unknown, source: BlobSource): Pr
     return final;
   }
 }
-

@@ -12,7 +12,14 @@ import { putManifest } from "./manifestWriter.js";
 import { PAGE_SIZE, pages, textsOf } from "./pages.js";
 import { listReferrers, putReferrer } from "./referrers.js";
 import type { Exchange, Shared } from "./transportExchange.js";
-import type { BlobRange, ContentSource, FetchedManifest, RateLimit, RepositoryClient, TransferProgress } from "./types.js";
+import type {
+  BlobRange,
+  ContentSource,
+  FetchedManifest,
+  RateLimit,
+  RepositoryClient,
+  TransferProgress,
+} from "./types.js";
 import { mountBlob, upload } from "./upload.js";
 import { uploadStream } from "./uploadStream.js";
 

@@ -4,6 +4,7 @@
  * then nothing refers to what has come, and what has come whole is not fetched again.
  */
 import type { Image } from "../image/image.js";
+import { withPulledFrom } from "../image/pulledFrom.js";
 import type { Descriptor } from "../oci/documents.js";
 import { formatPlatform, localPlatform, type Platform } from "../oci/platform.js";
 import { familiarName, formatReference, type Reference } from "../oci/reference.js";
@@ -12,7 +13,7 @@ import { NacreError } from "../support/errors.js";
 import type { Emit } from "../support/events.js";
 import { noteBlobOrigin } from "./blobOrigins.js";
 import type { PulledLayer } from "./pullLayer.js";
-import { findLocal, withPulledFrom } from "./pullLocal.js";
+import { findLocal } from "./pullLocal.js";
 import { resolveDigest } from "./resolve.js";
 import type { RepositoryClient } from "./types.js";
 

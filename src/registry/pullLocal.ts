@@ -1,6 +1,7 @@
 /** What the store has of images that were pulled: looked up without any request. */
 import { type Image, loadImage } from "../image/image.js";
-import { type Digest, isDigest } from "../oci/digest.js";
+import { pulledFrom } from "../image/pulledFrom.js";
+import type { Digest } from "../oci/digest.js";
 import type { Descriptor, ImageConfig } from "../oci/documents.js";
 import { isIndexType } from "../oci/mediaTypes.js";
 import { formatPlatform, type Platform } from "../oci/platform.js";
@@ -8,28 +9,6 @@ import { familiarName, formatReference, type Reference } from "../oci/reference.
 import type { Lease, Store } from "../store/store.js";
 import { isNacreError } from "../support/errors.js";
 import { runsOn } from "./platformChoice.js";
-
-/**
- * Annotation of a reference in the store: the image index that the name stands for in the registry, where only the
- * manifest of one platform was pulled. `DIGEST SIZE MEDIATYPE`.
- */
-export const PULLED_FROM = "nacre.pulled.from";
-
-/** What the name of a stored image stands for in the registry it was pulled from, where that is more than what is stored. */
-export function pulledFrom({ annotations }: Descriptor): Descriptor | undefined {
-  const [digest, size, mediaType = ""] = (annotations?.[PULLED_FROM] ?? "").split(" ");
-  const bytes = Number(size);
-  return isDigest(digest) && Number.isSafeInteger(bytes) ? { mediaType, digest, size: bytes } : undefined;
-}
-
-/** A descriptor for a reference, with a note of what the name stands for. */
-export function withPulledFrom(stored: Descriptor, whole: Descriptor): Descriptor {
-  const { annotations, ...rest } = stored;
-  const { [PULLED_FROM]: _, ...others } = annotations ?? {};
-  const from = `${whole.digest} ${whole.size} ${whole.mediaType}`;
-  const kept = stored.digest === whole.digest ? others : { ...others, [PULLED_FROM]: from };
-  return Object.keys(kept).length === 0 ? rest : { ...rest, annotations: kept };
-}
 
 /** Which images are wanted. */
 export interface WantedImages {
@@ -74,7 +53,9 @@ export function findLocal(
     const alone = isManifest && whole === undefined && digest !== undefined;
     if (isManifest && !alone && !runsOn(image.config, wanted.platform)) continue;
     const warnings = alone ? platformWarnings(image.config, wanted, familiarName(reference)) : [];
-    return { descriptor: whole ?? stored, stored, image, warnings };
+    // Asked for by its own digest, the manifest stands for itself.
+    const descriptor = digest === stored.digest ? stored : (whole ?? stored);
+    return { descriptor, stored, image, warnings };
   }
   return undefined;
 }
