@@ -8,23 +8,36 @@ export type { AdviceRule, Finding } from "./advice/finding.js";
 export type { Safety, Suggestion } from "./advice/suggest.js";
 export type { BuildVerification, VerifyBuildRequest } from "./advice/verifyBuild.js";
 export {
+  DIVE_DEFAULTS,
   diffFile,
   diffImages,
   diffLayers,
+  evaluateGate,
+  extractFiles,
+  extractToTar,
   type FileDiffPlace,
+  findFile,
+  GATE_FILES,
+  type ImageHistoryOptions,
+  imageDifference,
   imageHistory,
   inspectImage,
   layerStack,
+  listFiles,
   listImages,
   type MeasureOptions,
   measureAsDive,
   measureWaste,
   mergedTree,
+  mergeGateRules,
   openImage,
   rawDocument,
+  readGateFile,
+  readGateRules,
   reconstructDockerfile,
   type StackCursor,
   type StackVisitor,
+  sizeReport,
   verifyImage,
   type WalkOptions,
   walkStack,
@@ -66,9 +79,11 @@ export type {
 export type { DiveFileInfo, DiveReport } from "./analysis/diveExport.js";
 export type { DiveFile, DiveNumbers } from "./analysis/diveNumbers.js";
 export type { BuildTrace, ExportedBuild, TraceEvent } from "./analysis/exportBuild.js";
-export type { ExtractOptions, ExtractReport, LeftOut } from "./analysis/extract.js";
+export type { ExtractOptions, ExtractReport, LeftOut } from "./analysis/extractTypes.js";
 export type { Overwrite } from "./analysis/extractWriter.js";
-export type { FileChange, FileListing, ListedFile, ListingTotals } from "./analysis/fileListing.js";
+export type { ChangeMark, FileListing, ListedFile, ListingTotals } from "./analysis/fileListing.js";
+export type { GateRule, GateRuleName, GateRules, GateSettings, GateSource } from "./analysis/gateRules.js";
+export type { GateContext, GateReport, GateResult, GateStatus } from "./analysis/gateTypes.js";
 export type { DifferenceClass, ImageCause } from "./analysis/imageDifferenceTypes.js";
 export type { HistoryLayer, HistoryLine, ImageHistory } from "./analysis/imageHistory.js";
 export type {
@@ -83,9 +98,19 @@ export type { ViewChoice } from "./analysis/imageView.js";
 export type { ImageInspection, LayerInspection, PlatformInspection } from "./analysis/inspectImage.js";
 export type { DockerfileLine } from "./analysis/layerLines.js";
 export type { FileFilter } from "./analysis/listFiles.js";
+export type { ListFilesOptions } from "./analysis/listImage.js";
 export type { MeasureWasteOptions } from "./analysis/measureWaste.js";
 export type { PathAction, PathHistory, PathVersion, RemovalCause, VersionFacts } from "./analysis/pathHistory.js";
 export type { ImageFile } from "./analysis/readFile.js";
+export type {
+  ImageSizes,
+  SizedImage,
+  SizedLayer,
+  SizeFolder,
+  SizeReport,
+  SizeReportOptions,
+  SizeRow,
+} from "./analysis/sizeReport.js";
 export type {
   FilePlace,
   HistoryRow,

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withImage } from "../analysis/analysis.js";
 import { imageDifference } from "../analysis/imageDifference.js";
-import type { ImageCause } from "../analysis/imageDifferenceTypes.js";
+import type { DifferenceClass, ImageCause } from "../analysis/imageDifferenceTypes.js";
 import { dockerfileLines } from "../analysis/layerLines.js";
 import type { ImageWorld } from "../analysis/types.js";
 import { build } from "../build/build.js";
@@ -20,6 +20,9 @@ import { NacreError } from "../support/errors.js";
 
 /** Milliseconds between two builds: times in layers are whole seconds. */
 const APART = 1100;
+
+/** What depends on how an image was handed over: the store keeps layers as they are, registries have them compressed. */
+const OF_THE_FORM: ReadonlySet<DifferenceClass> = new Set(["compression", "gzip-header", "manifest"]);
 
 /** What is to be verified. */
 export interface VerifyBuildRequest extends BuildRequest {
@@ -34,14 +37,14 @@ export interface VerifyBuildRequest extends BuildRequest {
 /** What came out. */
 export interface BuildVerification {
   readonly schema: "nacre.verify-build/1";
-  /** True if all images have one digest; with an image of another builder: if their configs and unpacked layers are the same. */
+  /** True if all builds have one digest, and their config and unpacked layers are those of the image to compare with. */
   readonly reproducible: boolean;
   /** Manifests, in the order in which they were built. */
   readonly builds: readonly Digest[];
   readonly against?: { readonly image: string; readonly digest: Digest } | undefined;
   /** Number of the build, from 1, that differs from the first. Undefined if none does, or if the image to compare with does. */
   readonly differs?: number | undefined;
-  /** The first one first; empty if nothing differs. */
+  /** The first one first; empty if nothing differs. Of an image to compare with, how it is compressed may be among them. */
   readonly causes: readonly ImageCause[];
 }
 
@@ -144,7 +147,12 @@ class BuildVerifier {
       return withImage(spec, world, options, (wanted) =>
         withImage(`store:${this.#digests[0]}`, world, {}, async (made) => {
           const causes = await imageDifference(wanted, made, dockerfileLines(made, store));
-          return { ...this.#result(causes), against: { image: wanted.shown, digest: wanted.descriptor.digest } };
+          const reproducible = causes.every((cause) => OF_THE_FORM.has(cause.class));
+          return {
+            ...this.#result(causes),
+            reproducible,
+            against: { image: wanted.shown, digest: wanted.descriptor.digest },
+          };
         }),
       );
     });

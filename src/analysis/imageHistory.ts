@@ -1,6 +1,7 @@
 /** The history of an image with what is known of the layers that its lines made. */
 import type { DiffId, Digest } from "../oci/digest.js";
 import type { Store } from "../store/store.js";
+import { isNacreError } from "../support/errors.js";
 import { type BaseImage, findBase } from "./baseImage.js";
 import { type DockerfileLine, dockerfileLines } from "./layerLines.js";
 import type { LayerStats, OpenedImage, OpenedLayer } from "./types.js";
@@ -17,6 +18,8 @@ export interface HistoryLayer {
   /** Regular files, and their bytes; undefined where the layer would have to be fetched for that, or cannot be read. */
   readonly files?: number | undefined;
   readonly size?: number | undefined;
+  /** Of these bytes, what later layers hide; undefined where it was not asked for, or some layer cannot be read. */
+  readonly wasted?: number | undefined;
   /** It belongs to the base image. Undefined where that is not known. */
   readonly isBase?: boolean | undefined;
   /** Where the instruction stands, if this store's builds tell. */
@@ -60,6 +63,8 @@ export interface HistoryOptions {
    * fetched for it.
    */
   readonly measure?: boolean | undefined;
+  /** Tell what later layers hide of each, where all layers may be read for it. Default: false. */
+  readonly waste?: boolean | undefined;
   /** Where bases and Dockerfile lines are looked for. */
   readonly store?: Store | undefined;
 }
@@ -73,10 +78,12 @@ export async function imageHistory(image: OpenedImage, options: HistoryOptions =
   const base = findBase(image, options.store);
   const lines = dockerfileLines(image, options.store);
   const layers: HistoryLayer[] = [];
-  for (const layer of image.layers) layers.push(describe(layer, await statsOf(layer, measure), base, lines));
+  const warnings = [...image.warnings];
+  for (const layer of image.layers) layers.push(describe(layer, await statsOf(layer, measure, warnings), base, lines));
+  const wasted = options.waste ? await wasteOf(image, layers, measure) : undefined;
   let sum: number | undefined = 0;
   const told = image.history.map(({ entry, layer: number }): HistoryLine => {
-    const layer = number === undefined ? undefined : layers[number];
+    const layer = number === undefined ? undefined : withWaste(layers[number]!, wasted);
     const size = layer === undefined ? 0 : layer.size;
     sum = sum === undefined || size === undefined ? undefined : sum + size;
     return {
@@ -95,17 +102,48 @@ export async function imageHistory(image: OpenedImage, options: HistoryOptions =
     schemaVersion: 1,
     ...{ image: image.shown, id: image.id, digest: image.root.digest },
     ...(base ? { base } : {}),
-    ...{ lines: told.reverse(), warnings: image.warnings },
+    ...{ lines: told.reverse(), warnings },
   };
 }
 
-/** Numbers of a layer, where they can be had. */
-export async function statsOf(layer: OpenedLayer, measure: boolean): Promise<LayerStats | undefined> {
+/** What keeps a layer from being measured, while the history and the config are sound. */
+const UNREADABLE: ReadonlySet<string> = new Set(["UNSUPPORTED", "CONTENT_INVALID", "COMPRESSION", "TAR_INVALID"]);
+
+/**
+ * Numbers of a layer, where they can be had.
+ * @param warnings gets why a layer that is to be measured cannot be
+ */
+export async function statsOf(
+  layer: OpenedLayer,
+  measure: boolean,
+  warnings: string[],
+): Promise<LayerStats | undefined> {
   if (layer.obstacle !== undefined || !measure) return layer.knownStats();
   const known = layer.hasIndex();
-  const stats = await layer.stats();
-  if (!known) layer.forget();
-  return stats;
+  try {
+    const stats = await layer.stats();
+    if (!known) layer.forget();
+    return stats;
+  } catch (error) {
+    if (!isNacreError(error) || !UNREADABLE.has(error.code)) throw error;
+    // Kept elsewhere on purpose: nothing is wrong with it.
+    if (!layer.isForeign) warnings.push(`layer ${layer.number} cannot be measured: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Bytes in vain by layer: a question about all layers together, which one that cannot be measured leaves open. */
+async function wasteOf(
+  image: OpenedImage,
+  layers: readonly HistoryLayer[],
+  measure: boolean,
+): Promise<readonly number[] | undefined> {
+  const isReadable = layers.every(({ size }, at) => size !== undefined && (measure || image.layers[at]!.hasIndex()));
+  return isReadable ? (await import("./measureWaste.js")).wastedByLayer(image) : undefined;
+}
+
+function withWaste(layer: HistoryLayer, wasted: readonly number[] | undefined): HistoryLayer {
+  return wasted === undefined ? layer : { ...layer, wasted: wasted[layer.number]! };
 }
 
 function describe(

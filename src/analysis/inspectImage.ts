@@ -100,9 +100,10 @@ const EMPTY_CONFIG: ContainerConfig = {
  * @throws NacreError as OpenedLayer.index, of layers that are to be read
  */
 export async function inspectOpened(image: OpenedImage, options: InspectOptions = {}): Promise<ImageInspection> {
-  const { config, manifest, warnings } = image;
+  const { config, manifest } = image;
+  const warnings = [...image.warnings];
   const history = config.history ?? [];
-  const layers = await inspectLayers(image, options);
+  const layers = await inspectLayers(image, options, warnings);
   const sizes = layers.map(({ UnpackedSize }) => UnpackedSize);
   const size = sizes.reduce((sum, each) => (sum === undefined || each === undefined ? undefined : sum + each), 0);
   const base = findBase(image, options.store);
@@ -144,12 +145,16 @@ function sortedMaps(config: ContainerConfig): ContainerConfig {
   };
 }
 
-async function inspectLayers(image: OpenedImage, options: InspectOptions): Promise<LayerInspection[]> {
+async function inspectLayers(
+  image: OpenedImage,
+  options: InspectOptions,
+  warnings: string[],
+): Promise<LayerInspection[]> {
   const measure = options.measure ?? image.place !== "registry";
   const lines = dockerfileLines(image, options.store);
   const layers: LayerInspection[] = [];
   for (const layer of image.layers) {
-    const stats = await statsOf(layer, measure);
+    const stats = await statsOf(layer, measure, warnings);
     const { digest, mediaType, size } = layer.descriptor;
     layers.push({
       ...{ Digest: digest, MediaType: mediaType, Size: size, DiffID: layer.diffId, ChainID: layer.chainId },

@@ -56,7 +56,7 @@ export async function readSmall(
 }
 
 /** Paths are looked up and walked here; contents come from {@link OpenedImage.layers}. */
-const NO_CONTENT: LayerContent = {
+export const NO_CONTENT: LayerContent = {
   prepare: async () => {},
   read: () => {
     throw new NacreError("INTERNAL", "contents of an opened image are read through its layers");

@@ -71,7 +71,8 @@ async function describe(opened: OpenedSource, world: ImageWorld, options: OpenOp
   const layers = pairs.map(({ descriptor: layer, diffId }, number) => {
     const history = warning === undefined ? rows.find((row) => row.layer === number)?.entry : undefined;
     const parts = { number, descriptor: layer, diffId, chainId: chain[number]!, history };
-    return new SourceLayer({ ...parts, isRemote: place === "registry" }, source, world);
+    const { toc = "verified" } = options;
+    return new SourceLayer({ ...parts, isRemote: place === "registry", tocTrust: toc }, source, world);
   });
   const mismatch = platformMismatch(config, options.platform, source.shown);
   return {

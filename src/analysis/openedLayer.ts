@@ -10,9 +10,10 @@ import { isNacreError, NacreError } from "../support/errors.js";
 import type { Outcome } from "../support/events.js";
 import { createHasher } from "../support/hash.js";
 import { isEncryptedType, isForeignType, isLayerType, statsOf } from "./layerFacts.js";
-import { type LazyLayer, openLazyLayer } from "./remoteFile.js";
+import type { LazyLayer } from "./rangedBlob.js";
+import { openLazyLayer } from "./remoteFile.js";
 import { contentOf, ForwardReader, storedBytes } from "./tarReading.js";
-import type { FilePlace, ImageWorld, LayerObstacle, LayerStats, OpenedLayer } from "./types.js";
+import type { FilePlace, ImageWorld, LayerObstacle, LayerStats, OpenedLayer, TocFacts, TocTrust } from "./types.js";
 
 /** Milliseconds between two events about the progress of one layer. */
 const PROGRESS_INTERVAL = 50;
@@ -25,6 +26,7 @@ export interface LayerParts {
   readonly chainId: Digest;
   readonly history: HistoryEntry | undefined;
   readonly isRemote: boolean;
+  readonly tocTrust: TocTrust;
 }
 
 /** See {@link OpenedLayer}. */
@@ -37,12 +39,15 @@ export class SourceLayer implements OpenedLayer {
   readonly isRemote: boolean;
   readonly isForeign: boolean;
   readonly isEncrypted: boolean;
+  readonly #tocTrust: TocTrust;
   readonly #source: ImageSource;
   readonly #world: ImageWorld;
   #known: LayerIndex | undefined;
   #stats: LayerStats | undefined;
   #making: Promise<LayerIndex> | undefined;
   #lazy: Promise<LazyLayer | undefined> | undefined;
+  /** Set once its index was given out: places come from there. */
+  #inUse: LazyLayer | undefined;
 
   constructor(parts: LayerParts, source: ImageSource, world: ImageWorld) {
     this.number = parts.number;
@@ -51,6 +56,7 @@ export class SourceLayer implements OpenedLayer {
     this.chainId = parts.chainId;
     this.history = parts.history;
     this.isRemote = parts.isRemote;
+    this.#tocTrust = parts.tocTrust;
     this.isForeign = isForeignType(parts.descriptor.mediaType);
     this.isEncrypted = isEncryptedType(parts.descriptor.mediaType);
     this.#source = source;
@@ -80,11 +86,16 @@ export class SourceLayer implements OpenedLayer {
     return this.#known;
   }
 
+  get toc(): TocFacts | undefined {
+    return this.#inUse?.facts;
+  }
+
   async index(): Promise<LayerIndex> {
+    if (this.#inUse !== undefined) return this.#inUse.index;
     const known = this.knownIndex();
     if (known !== undefined) return known;
-    const lazy = await this.#lazyLayer();
-    if (lazy !== undefined) return lazy.index;
+    this.#inUse = await this.#lazyLayer();
+    if (this.#inUse !== undefined) return this.#inUse.index;
     this.#making ??= this.#make().finally(() => {
       this.#making = undefined;
     });
@@ -113,7 +124,7 @@ export class SourceLayer implements OpenedLayer {
   }
 
   async *read(place: FilePlace): AsyncGenerator<Buffer> {
-    const lazy = this.#known === undefined ? await this.#lazyLayer() : undefined;
+    const lazy = await this.#lazyFor([place]);
     if (lazy !== undefined) return yield* lazy.read(place);
     const reader = await this.#readerFrom(place.offset);
     try {
@@ -128,6 +139,8 @@ export class SourceLayer implements OpenedLayer {
   ): AsyncGenerator<{ place: P; content: AsyncIterable<Buffer> }> {
     const ordered = [...places].sort((a, b) => a.offset - b.offset);
     if (ordered.length === 0) return;
+    const lazy = await this.#lazyFor(ordered);
+    if (lazy !== undefined) return yield* lazy.readMany(ordered);
     const reader = await this.#readerFrom(ordered[0]!.offset);
     let end = 0;
     try {
@@ -161,7 +174,7 @@ export class SourceLayer implements OpenedLayer {
     const chunks: Buffer[] = [];
     let left = Math.max(0, Math.min(length, this.descriptor.size - offset));
     if (left === 0) return Buffer.alloc(0);
-    for await (const chunk of this.#source.blob(this.descriptor).open(offset)) {
+    for await (const chunk of this.#source.blob(this.descriptor).open(offset, left)) {
       chunks.push(Buffer.from(chunk.subarray(0, left)));
       left -= Math.min(left, chunk.length);
       if (left === 0) break;
@@ -170,9 +183,18 @@ export class SourceLayer implements OpenedLayer {
   }
 
   #lazyLayer(): Promise<LazyLayer | undefined> {
-    if (!this.isRemote || this.obstacle !== undefined) return Promise.resolve(undefined);
-    this.#lazy ??= openLazyLayer(this);
+    if (!this.isRemote || this.obstacle !== undefined || this.#hasStored()) return Promise.resolve(undefined);
+    const { descriptor } = this;
+    const blob = this.#source.blob(descriptor);
+    const ranged = { descriptor, range: (offset: number, length: number) => blob.open(offset, length) };
+    this.#lazy ??= openLazyLayer(ranged, this.#tocTrust, (message) => this.#warn("TableOfContents", message));
     return this.#lazy;
+  }
+
+  /** The table of contents where these are to be read by it: it has all of them, and the layer is not at hand. */
+  async #lazyFor(places: readonly FilePlace[]): Promise<LazyLayer | undefined> {
+    const lazy = this.#inUse ?? (await this.#lazyLayer());
+    return lazy !== undefined && places.every((place) => lazy.has(place)) ? lazy : undefined;
   }
 
   /** One pass over the blob: decompressed, indexed, compared with blob digest and diffID. */

@@ -1,18 +1,44 @@
 /**
  * Layers with a table of contents of their own (eStargz, zstd:chunked): listed and read by ranges, so that a file of a remote
- * image costs a few small requests. None is recognized yet.
+ * image costs a few small requests. A table is believed where the manifest gives its digest; what is read through it is
+ * compared with the digests that it lists. It says what the layer's maker wrote into it: that the tar is the same is only
+ * known when all of it was read.
  */
-import type { LayerIndex } from "../layer/layerIndex.js";
-import type { FilePlace, OpenedLayer } from "./types.js";
+import { isNacreError } from "../support/errors.js";
+import { openEstargz } from "./estargz.js";
+import type { LazyLayer, RangedBlob } from "./rangedBlob.js";
+import { type FoundToc, indexOfToc } from "./tocIndex.js";
+import { TocReader } from "./tocReader.js";
+import type { TocTrust } from "./types.js";
+import { openZstdChunked } from "./zstdChunked.js";
 
-/** A layer that is read through its own table of contents. */
-export interface LazyLayer {
-  /** Made of the table: whatever that leaves out is missing here too, so it is never kept as the layer's index. */
-  readonly index: LayerIndex;
-  read(place: FilePlace): AsyncIterable<Buffer>;
+/** What makes a table unusable while the layer may be sound. */
+const UNUSABLE: ReadonlySet<string> = new Set(["CONTENT_INVALID", "COMPRESSION", "TAR_INVALID", "LIMIT_EXCEEDED"]);
+
+/**
+ * Opens a layer's own table of contents; undefined if it has none that can be trusted.
+ * @param warn told why a table that is there is not used
+ * @throws NacreError NETWORK, DENIED, CANCELLED
+ */
+export async function openLazyLayer(
+  blob: RangedBlob,
+  trust: TocTrust,
+  warn: (message: string) => void,
+): Promise<LazyLayer | undefined> {
+  if (trust === "never") return undefined;
+  try {
+    const found = await findToc(blob, trust === "any");
+    if (found === undefined) return undefined;
+    const { index, places } = indexOfToc(found);
+    const { format, isVerified } = found;
+    return new TocReader(blob, { format, isVerified }, index, places);
+  } catch (error) {
+    if (!isNacreError(error) || !UNUSABLE.has(error.code)) throw error;
+    warn(`the table of contents of the layer ${blob.descriptor.digest} is not used: ${error.message}`);
+    return undefined;
+  }
 }
 
-/** Opens a layer's own table of contents; undefined if it has none that can be trusted. */
-export async function openLazyLayer(_layer: OpenedLayer): Promise<LazyLayer | undefined> {
-  return undefined;
+async function findToc(blob: RangedBlob, isAny: boolean): Promise<FoundToc | undefined> {
+  return (await openZstdChunked(blob, isAny)) ?? (await openEstargz(blob, isAny));
 }

@@ -35,6 +35,21 @@ export interface OpenOptions {
   readonly remote?: boolean | undefined;
   /** Ask no registry. */
   readonly offline?: boolean | undefined;
+  /** Default: `verified`. */
+  readonly toc?: TocTrust | undefined;
+}
+
+/**
+ * Which tables of contents of remote layers (eStargz, zstd:chunked) are believed: those whose digest is in the manifest, any,
+ * or none. Whoever wants to know what the tar has, and not what the layer's maker says that it has, believes none.
+ */
+export type TocTrust = "verified" | "any" | "never";
+
+/** A layer's own table of contents, through which it is listed and read. */
+export interface TocFacts {
+  readonly format: "estargz" | "zstd:chunked";
+  /** The manifest gives its digest. */
+  readonly isVerified: boolean;
 }
 
 /** Where an image was found. */
@@ -151,6 +166,8 @@ export interface OpenedLayer {
   /** Numbers out of the index, where it is at hand. */
   knownStats(): LayerStats | undefined;
   stats(): Promise<LayerStats>;
+  /** Set where {@link index} came from the layer's own table of contents and not from its tar. */
+  readonly toc?: TocFacts | undefined;
   /** Lets go of the index in memory. */
   forget(): void;
   /**

@@ -156,12 +156,19 @@ async function* verifiedFile(files: ArchiveFiles, path: string, digest: Digest, 
   let at = 0;
   for await (const chunk of files.open(path)) {
     at += chunk.length;
-    if (at > size) throw damaged(files, digest);
+    if (at > size) throw wrongSize(files, digest, `more than ${size} bytes`);
     hasher.update(chunk);
     if (at === size && digestOfHex(hasher.hex()) !== digest) throw damaged(files, digest);
     yield chunk;
   }
-  if (at < size) throw damaged(files, digest);
+  if (at < size) throw wrongSize(files, digest, `${at} bytes instead of ${size}`);
+}
+
+function wrongSize(files: ArchiveFiles, digest: Digest, has: string): NacreError {
+  return new NacreError("CONTENT_INVALID", `the blob ${digest} of ${files.name} has ${has}`, {
+    hint: "the archive is damaged; make it again",
+    facts: { digest },
+  });
 }
 
 function damaged(files: ArchiveFiles, digest: Digest): NacreError {

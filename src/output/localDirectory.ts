@@ -6,11 +6,11 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { fillDirectory } from "../archive/destination.js";
+import { alreadyThere, SafeDirectory } from "../archive/safeDirectory.js";
 import { components, type FileTree, pathOf, type TreeNode, walkTree } from "../layer/fileTree.js";
 import { type ByteString, fromByteString, fsPath } from "../support/bytes.js";
 import { errnoOf, ioError, NacreError } from "../support/errors.js";
 import type { OutputEnv } from "./request.js";
-import { alreadyThere, SafeDirectory } from "./safeDirectory.js";
 
 const CHUNK_BYTES = 256 << 10;
 /** Milliseconds of work between two looks at signals. */

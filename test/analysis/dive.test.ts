@@ -22,7 +22,7 @@ async function ours(layers: readonly (readonly Member[])[]): Promise<readonly [n
 
 /** The other helper of images has no trailing slashes for directories. */
 function whole(member: Member): Member {
-  return { ...entryOf(member), content: member.content };
+  return { ...entryOf(member), content: member.content ?? "" };
 }
 
 describe("where dive is wrong, it is told as dive does and measured right:", () => {

@@ -239,9 +239,10 @@ describe("nothing outside of the destination is touched", () => {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     await new Promise((resolve) => child.once("message", resolve));
-    const members = Array.from({ length: 100 }, (_, at): Member[] => [
-      { path: `d/secret${at}`, content: "x" },
-      { path: `d/sub/f${at}`, content: "x" },
+    // The other directory makes this one be opened anew for each file.
+    const members = Array.from({ length: 150 }, (_, at): Member[] => [
+      { path: `d/new${at}`, content: "x" },
+      { path: `e/${at}`, content: "x" },
     ]).flat();
     const layout = layoutOf([
       [...members, { path: "d/secret", content: "x" }, { path: "d/last", type: "hardlink", link: "d/secret" }],

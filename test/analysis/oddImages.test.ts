@@ -2,12 +2,14 @@
  * Every command that looks into images, on every odd image: the right answer, or an error that says what is wrong. Nothing
  * ends in a stack trace, and nothing that strangers wrote into an image reaches the terminal as it is.
  */
+import { execFileSync } from "node:child_process";
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { toByteString } from "../../src/support/bytes.js";
 import { tempDir } from "../archive/images.js";
 import { nacre, type Outcome } from "../cli/invocation.js";
+import { toolMissing } from "../setup/tools.js";
 import { EXPECTED, type Expected } from "./odd/expected.js";
 import { ODD_IMAGES, ODD_NAMES, type OddName } from "./odd/images.js";
 
@@ -214,6 +216,37 @@ describe("in a store", () => {
     const tree = await run("tree", "--depth", "all", "--format", "json", image);
     if (!isRefused(tree, unreadable)) expect(sorted(listed(tree))).toEqual(sorted(files!));
     await run("verify", image);
+  });
+});
+
+describe.skipIf(toolMissing("umoci") || process.getuid?.() !== 0)("as umoci unpacks them", () => {
+  const UNPACKED: readonly OddName[] = [
+    ...([
+      "estargz",
+      "nested index",
+      "no history",
+      "more history than layers",
+      "less history than layers",
+      "empty",
+    ] as const),
+    ...([
+      "duplicate entries",
+      "whiteouts of nothing",
+      "opaque directories",
+      "odd names",
+      "sparse file",
+      "devices",
+    ] as const),
+    ...(["hard links across layers", "deep paths"] as const),
+  ];
+  test.each(UNPACKED)("%s", (name) => {
+    const bundle = join(tempDir(), "bundle");
+    execFileSync("umoci", ["unpack", "--image", `${specs.get(name)!.slice("oci:".length)}:odd`, bundle], {
+      stdio: "pipe",
+    });
+    const pathOf = (file: string): string => file.slice(file.indexOf(" ") + 1);
+    const expected = EXPECTED[name].files!.map(pathOf);
+    expect(sorted(onDisk(join(bundle, "rootfs")).map(pathOf))).toEqual(sorted(expected));
   });
 });
 

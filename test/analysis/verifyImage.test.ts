@@ -163,6 +163,13 @@ describe("whiteouts", () => {
     expect(await ofLayers(...layers)).toEqual([]);
   });
 
+  test("of all that lies below the lowest layer are notes", async () => {
+    expect(await ofLayers([{ path: ".wh..wh..opq" }, ...PLAIN])).toEqual([
+      "note whiteout : it hides what is below, and nothing is",
+    ]);
+    expect(await ofLayers(PLAIN, [{ path: ".wh..wh..opq" }])).toEqual([]);
+  });
+
   test("of what was removed before, or never was, are notes", async () => {
     const found = await ofLayers(PLAIN, [{ path: ".wh.plain" }], [{ path: ".wh.plain" }, { path: "new/.wh.x" }]);
     expect(found).toEqual([
@@ -193,6 +200,11 @@ describe("tars", () => {
     expect(await findingsOf(raw.layoutOf({ layers: [{ ...layer, blob }] }))).toEqual([
       expect.stringMatching(/^error compression: /),
     ]);
+  });
+
+  test("whose members lie too deep", async () => {
+    const depth = 3000;
+    expect(await ofLayers([{ path: "d/".repeat(depth) + "f" }])).toEqual([expect.stringMatching(/^error limit: /)]);
   });
 
   test("with members of the future", async () => {

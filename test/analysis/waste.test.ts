@@ -117,6 +117,7 @@ describe("waste, computed by hand:", () => {
       [[file("a", bytes(100))], [hard("b", "a"), gone("a")]],
       { stored: 100, visible: 100 },
     ],
+    ["a hard link that leads nowhere", [[file("a", bytes(3)), hard("b", "nothing")]], { stored: 3, visible: 3 }],
     [
       "a symlink that leads elsewhere costs nothing",
       [[{ path: "l", type: "symlink", link: "a" }], [{ path: "l", type: "symlink", link: "b" }]],

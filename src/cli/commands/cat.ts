@@ -1,6 +1,7 @@
 /** `nacre cat`. */
+import { pipeline } from "node:stream/promises";
+
 import type { ImageFile } from "../../index.js";
-import { writeDestination } from "../../archive/destination.js";
 import { NacreError } from "../../support/errors.js";
 import { Command } from "../commander.js";
 import type { Invocation } from "../invocation.js";
@@ -44,16 +45,14 @@ async function runCat(
   paths: readonly string[],
   options: CatOptions & GlobalOptions,
 ): Promise<void> {
-  const { stdout } = invocation;
+  const { stdout, signal } = invocation;
   const isShown = stdout.isTTY === true && options.force !== true;
   await withImages(invocation, options, (world, library) =>
     library.withImage(name, world, openOptions(options), async (image) => {
       warn(invocation, name, image.warnings);
       for (const path of paths) {
         const file = await library.findFile(image, path, viewChoice(options));
-        await writeDestination({ kind: "stream", stream: stdout }, async (sink) => {
-          for await (const chunk of isShown ? harmless(file) : file.open()) await sink(chunk);
-        });
+        await pipeline(isShown ? harmless(file) : file.open(), stdout, { end: false, signal });
       }
     }),
   );

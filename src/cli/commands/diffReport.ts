@@ -193,7 +193,10 @@ function filesSections(files: FilesDiff | undefined, of: string, limits: ReportL
   if (files === undefined) return [];
   const folders = files.folders.map(({ path, delta, added, removed, changed, unsettled }): ReportRow => {
     const counts = [added, removed, changed, unsettled].map(String);
-    return { sign: delta > 0 ? "+" : delta < 0 ? "-" : "~", cells: [formatBytes(Math.abs(delta)), ...counts, `/${path}`] };
+    return {
+      sign: delta > 0 ? "+" : delta < 0 ? "-" : "~",
+      cells: [formatBytes(Math.abs(delta)), ...counts, `/${path}`],
+    };
   });
   const columns = ["BYTES", "ADDED", "REMOVED", "CHANGED", "UNSETTLED", "FOLDER"];
   const isPlain = files.totals.unsettled === 0;

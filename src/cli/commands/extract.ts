@@ -6,6 +6,7 @@ import { Command, Option } from "../commander.js";
 import { type Invocation, note, print } from "../invocation.js";
 import { printable, printableJson } from "../terminalText.js";
 import { examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
+import { counted } from "./treeText.js";
 import { addImageFlags, addLayerFlags, openOptions, type ViewFlags, viewChoice } from "./viewOptions.js";
 import { warn, withImages } from "./withImages.js";
 
@@ -74,11 +75,17 @@ async function runExtract(
       warn(invocation, name, image.warnings);
       const choice = { ...viewChoice(options), signal };
       if (destination === undefined) {
-        const to = output === "-" ? ({ kind: "stream", stream: stdout } as const) : ({ kind: "path", path: output! } as const);
+        const to =
+          output === "-" ? ({ kind: "stream", stream: stdout } as const) : ({ kind: "path", path: output! } as const);
         return library.extractToTar(image, path, to, choice);
       }
       const { preserve, devices } = options;
-      return library.extractFiles(image, path, destination, { ...choice, overwrite: overwriteOf(options), preserve, devices });
+      return library.extractFiles(image, path, destination, {
+        ...choice,
+        overwrite: overwriteOf(options),
+        preserve,
+        devices,
+      });
     }),
   );
   tell(invocation, report, options);
@@ -90,25 +97,29 @@ function overwriteOf({ force, clobber }: ExtractCommandOptions): Overwrite {
 }
 
 const WHY: Readonly<Record<string, string>> = {
-  device: "devices are left out (--devices makes them, as root)",
-  pipe: "pipes are left out (--devices makes them, as root)",
-  "broken-link": "hard links lead to nothing in the image",
-  kept: "were there already and stay as they were",
+  device: "devices are made with --devices, as root",
+  pipe: "pipes are made with --devices, as root",
+  "broken-link": "hard links that lead to nothing in the image",
+  kept: "there already",
 };
 /** Names of what was left out that are shown for each reason. */
 const SHOWN_NAMES = 3;
 
 /** A tar may be on standard output: then nothing else is. */
 function tell(invocation: Invocation, report: ExtractReport, { format, output }: ExtractCommandOptions): void {
-  const { files, directories, links, bytes, leftOut } = report;
+  const { files, directories, links, bytes, leftOut, leftOutCount } = report;
   for (const why of new Set(leftOut.map((each) => each.why))) {
     const names = leftOut.filter((each) => each.why === why).map((each) => printable(each.path));
     const more = names.length > SHOWN_NAMES ? ", …" : "";
-    note(invocation, `${names.length} left out, ${WHY[why]}: ${names.slice(0, SHOWN_NAMES).join(", ")}${more}`);
+    note(invocation, `left out: ${names.slice(0, SHOWN_NAMES).join(", ")}${more} (${WHY[why]})`);
   }
+  if (leftOutCount > SHOWN_NAMES) note(invocation, `${leftOutCount} left out in all`);
   const stream = output === "-" ? invocation.stderr : invocation.stdout;
   if (format === "json") print(stream, [printableJson({ schema: "nacre.extract/1", ...report })]);
   else if (output !== "-") {
-    print(stream, [`${files} files (${formatBytes(bytes)}), ${directories} directories, ${links} links`]);
+    const written = `${counted(files, "file", "files")} (${formatBytes(bytes)})`;
+    print(stream, [
+      `${written}, ${counted(directories, "directory", "directories")}, ${counted(links, "link", "links")}`,
+    ]);
   }
 }

@@ -30,7 +30,7 @@ const MISSING = "<missing>";
 
 const EXAMPLES = examples(
   ["nacre history hello", "what made its layers, newest first"],
-  ["nacre history --layers hello", "with layers, their compressed sizes, files and a running total"],
+  ["nacre history --layers hello", "with layers, their compressed sizes, files, waste and a running total"],
   ["nacre history --remote debian:12", "of an image in a registry; no layer is fetched"],
   ["nacre history oci-archive:image.tar", "of an image in an archive"],
   ["nacre history --dockerfile hello", "a Dockerfile that could have made it"],
@@ -42,7 +42,7 @@ const HEADERS = {
   ...{ ID: "IMAGE", CreatedSince: "CREATED", CreatedAt: "CREATED AT", CreatedBy: "CREATED BY", Size: "SIZE" },
   ...{ Comment: "COMMENT", Layer: "LAYER", DiffID: "DIFF ID", MediaType: "MEDIA TYPE", Compressed: "COMPRESSED" },
   ...{ Files: "FILES", Cumulative: "CUM", Base: "BASE", Line: "LINE", SizeBytes: "BYTES" },
-  CompressedBytes: "COMPRESSED BYTES",
+  ...{ CompressedBytes: "COMPRESSED BYTES", Waste: "WASTE", WasteBytes: "WASTE BYTES" },
 };
 
 /** Declares the command. */
@@ -60,7 +60,10 @@ export function historyCommand(invocation: Invocation): Command {
     .option("-q, --quiet", "print the ids only")
     .option("--platform <os/arch>", "which image of a multi-platform image")
     .option("--remote", "take the name for one in a registry, whatever the store has")
-    .option("--layers", "show layers, compressed sizes, files, a running total, the base and lines of the Dockerfile")
+    .option(
+      "--layers",
+      "show layers, compressed sizes, files, a running total, waste, the base and lines of the Dockerfile",
+    )
     .option("--dockerfile", "print a Dockerfile that could have made the image")
     .addOption(templateOption("table", "json"))
     .addHelpText("after", EXAMPLES)
@@ -78,7 +81,8 @@ async function runHistory(
   const render = await rendererOf(options);
   const { remote } = options;
   const lines = await withImages(invocation, options, async (world, library) => {
-    const history = await library.imageHistory(image, world, { platform, remote });
+    const waste = options.layers === true || /\.Waste/.test(options.format);
+    const history = await library.imageHistory(image, world, { platform, remote, waste });
     warn(invocation, image, history.warnings);
     if (!options.dockerfile) return render(history, invocation.now());
     return (await library.reconstructDockerfile(history)).map(printable);
@@ -126,6 +130,7 @@ function rowOf(line: HistoryLine, id: string, now: number, { trunc, human }: His
     Layer: layer && (isWhole ? layer.digest : shortDigest(layer.digest)),
     ...{ DiffID: layer?.diffId, MediaType: layer?.mediaType },
     ...{ Compressed: layer && bytes(layer.compressedSize), CompressedBytes: layer?.compressedSize },
+    ...{ Waste: layer && bytes(layer.wasted), WasteBytes: layer?.wasted },
     ...{ Files: layer?.files, Base: layer?.isBase, Line: layer?.line?.line },
   };
 }
@@ -155,12 +160,13 @@ function tableLines({ base, lines }: ImageHistory, rows: readonly Row[], options
 function layerLines(rows: readonly Row[], time: string, base: string): string[] {
   const hasBase = rows.some(({ Base }) => Base !== undefined);
   const hasLine = rows.some(({ Line }) => Line !== undefined);
-  const header = ["LAYER", time, "CREATED BY", "SIZE", "COMPRESSED", "CUM", "FILES"];
+  const header = ["LAYER", time, "CREATED BY", "SIZE", "COMPRESSED", "CUM", "FILES", "WASTE"];
   return renderTable(
     [...header, ...(hasBase ? ["BASE"] : []), ...(hasLine ? ["LINE"] : [])],
     rows.map((row) => [
       ...[row.Layer ?? "-", row.CreatedSince, row.CreatedBy, row.Size, row.Compressed ?? "-", row.Cumulative],
       row.Layer === undefined ? "-" : String(row.Files ?? "N/A"),
+      row.Waste ?? "-",
       ...(hasBase ? [row.Base ? base : ""] : []),
       ...(hasLine ? [String(row.Line ?? "")] : []),
     ]),

@@ -1,13 +1,13 @@
 /** `nacre tree`. */
-import { writeDestination } from "../../archive/destination.js";
-import type { FileChange, FileListing, ListFilesOptions, OpenedImage } from "../../index.js";
+import type { ChangeMark, FileListing, ListFilesOptions, OpenedImage } from "../../index.js";
 import { NacreError } from "../../support/errors.js";
 import { parseSize } from "../../support/human.js";
 import { nearest } from "../../support/suggest.js";
 import { Command, Option } from "../commander.js";
 import { type Invocation, note } from "../invocation.js";
 import { printable } from "../terminalText.js";
-import { collect, examples, type GlobalOptions, formatOption, optionsOf } from "./options.js";
+import { asLines, writeTexts } from "../writeLines.js";
+import { collect, examples, formatOption, type GlobalOptions, optionsOf } from "./options.js";
 import { addImageFlags, addLayerFlags, openOptions, type ViewFlags, viewChoice } from "./viewOptions.js";
 import { warn, withImages } from "./withImages.js";
 
@@ -37,7 +37,7 @@ const EXAMPLES = examples(
 
 /** Levels that a tree shows where no flag says what is wanted. */
 const USUAL_DEPTH = 2;
-const CHANGES: readonly FileChange[] = ["added", "modified", "touched", "removed", "unchanged"];
+const CHANGES: readonly ChangeMark[] = ["added", "modified", "touched", "removed", "unchanged"];
 
 /** Declares the command. */
 export function treeCommand(invocation: Invocation): Command {
@@ -50,12 +50,21 @@ export function treeCommand(invocation: Invocation): Command {
     .argument("<image>", "where the image is")
     .argument("[path]", "where to begin in it; a symlink is followed inside the image");
   return addImageFlags(addLayerFlags(command))
-    .option("--glob <pattern>", "only paths that fit (*, ?, [a-z], **; what fits a directory fits all below it); may be repeated", collect)
+    .option(
+      "--glob <pattern>",
+      "only paths that fit (*, ?, [a-z], **; what fits a directory fits all below it); may be repeated",
+      collect,
+    )
     .option("--regex <expression>", "only paths (/usr/bin/env) in which it occurs; may be repeated", collect)
     .option("--change <kinds>", `with --layer: only ${CHANGES.join(", ")}; several with commas`, collect)
     .option("--min-size <size>", "only what has at least this size, e.g. 10MB")
-    .addOption(new Option("--sort <order>", "names, or what is largest first").choices(["name", "size"]).default("name"))
-    .option("--depth <levels>", `levels below the path, or all (default: ${USUAL_DEPTH} for a tree without filters, else all)`)
+    .addOption(
+      new Option("--sort <order>", "names, or what is largest first").choices(["name", "size"]).default("name"),
+    )
+    .option(
+      "--depth <levels>",
+      `levels below the path, or all (default: ${USUAL_DEPTH} for a tree without filters, else all)`,
+    )
     .option("--top <number>", "only the biggest files, or directories with --dirs")
     .option("--dirs", "only directories")
     .option("--removed", "with --layer: also each file of directories that are removed as a whole")
@@ -83,7 +92,7 @@ async function runTree(
       warn(invocation, name, image.warnings);
       const listing = await library.listFiles(image, query);
       await show(invocation, image, listing, options, top);
-      remark(invocation, image, query, options);
+      remark(invocation, image, listing.totals.isCut ? query.depth : undefined, options);
     }),
   );
 }
@@ -102,7 +111,7 @@ function queryOf(options: TreeOptions, path: string | undefined): ListFilesOptio
   };
 }
 
-function parseChanges(text: string): FileChange[] {
+function parseChanges(text: string): ChangeMark[] {
   return text.split(",").map((word) => {
     const found = CHANGES.find((change) => change === word);
     if (found !== undefined) return found;
@@ -136,16 +145,19 @@ async function show(
     json: () => text.jsonLines(image, listing, rows()),
     csv: () => text.csvLines(listing, rows()),
   }[format]();
-  await writeDestination({ kind: "stream", stream: stdout }, async (sink) => {
-    for (const piece of text.batches(lines)) await sink(piece);
-  });
+  await writeTexts(stdout, asLines(lines));
 }
 
-function remark(invocation: Invocation, image: OpenedImage, { depth }: ListFilesOptions, options: TreeOptions): void {
-  if (depth !== undefined && options.depth === undefined) note(invocation, `${depth} levels are shown; more with --depth`);
+function remark(invocation: Invocation, image: OpenedImage, depth: number | undefined, options: TreeOptions): void {
+  if (depth !== undefined && options.depth === undefined)
+    note(invocation, `${depth} levels are shown; more with --depth`);
   const told = image.layers.filter(({ toc }) => toc !== undefined);
   if (told.length === 0) return;
-  const which = told.length === 1 ? `layer ${told[0]!.number}` : `layers ${told.map(({ number }) => number).join(", ")}`;
+  const which =
+    told.length === 1 ? `layer ${told[0]!.number}` : `layers ${told.map(({ number }) => number).join(", ")}`;
   const trust = told.every(({ toc }) => toc!.isVerified) ? "" : ", for which nothing vouches";
-  note(invocation, printable(`${which} as listed in its own table of contents${trust}; --toc never reads the layer itself`));
+  note(
+    invocation,
+    printable(`${which} as listed in its own table of contents${trust}; --toc never reads the layer itself`),
+  );
 }

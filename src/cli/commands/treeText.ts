@@ -5,22 +5,8 @@ import { formatCsvLine } from "../csv.js";
 import { padEnd, printable, printableJson } from "../terminalText.js";
 import { modeText } from "./fileMode.js";
 
-/** Bytes that are written at a time. */
-const BATCH_CHARS = 64 << 10;
 const GAP = "  ";
 const SIZE_WIDTH = 8;
-
-/** Lines as bytes, many at a time. */
-export function* batches(lines: Iterable<string>): Generator<Buffer> {
-  let text = "";
-  for (const line of lines) {
-    text += `${line}\n`;
-    if (text.length < BATCH_CHARS) continue;
-    yield Buffer.from(text);
-    text = "";
-  }
-  if (text !== "") yield Buffer.from(text);
-}
 
 const MARKS: Readonly<Record<NonNullable<ListedFile["change"]>, string>> = {
   ...{ added: "A", modified: "M", touched: "T", removed: "R", unchanged: "=" },
@@ -68,7 +54,11 @@ export function* tableLines(listing: FileListing, rows: Iterable<number>, hasCha
     const file = listing.file(row);
     const cells = [
       ...(hasChanges ? [markOf(file).padEnd(6)] : []),
-      ...[modeText(file.type, file.mode), padEnd(`${file.uid}:${file.gid}`, ownerWidth), sizeOf(file).padStart(SIZE_WIDTH)],
+      ...[
+        modeText(file.type, file.mode),
+        padEnd(`${file.uid}:${file.gid}`, ownerWidth),
+        sizeOf(file).padStart(SIZE_WIDTH),
+      ],
       ...(hasChanges ? [] : [String(file.layer).padStart(5)]),
       `${startName(file)}${tailOf(file, hasChanges)}`,
     ];
@@ -81,7 +71,14 @@ export function* jsonLines(image: OpenedImage, listing: FileListing, rows: Itera
   const { shown, id, root } = image;
   const toc = image.layers.flatMap((layer) => (layer.toc === undefined ? [] : [{ layer: layer.number, ...layer.toc }]));
   const listed = toc.length > 0 ? { tablesOfContents: toc } : {};
-  yield printableJson({ schema: "nacre.tree/1", image: shown, id, digest: root.digest, totals: listing.totals, ...listed });
+  yield printableJson({
+    schema: "nacre.tree/1",
+    image: shown,
+    id,
+    digest: root.digest,
+    totals: listing.totals,
+    ...listed,
+  });
   for (const row of rows) {
     const { pathBytes: _, path, name: _name, mode, ...rest } = listing.file(row);
     yield printableJson({ path: `/${path}`, mode: `0${mode.toString(8).padStart(3, "0")}`, ...rest });
@@ -94,7 +91,8 @@ const CSV_FIELDS = "path,type,mode,uid,gid,size,mtime,link,layer,digest,change,r
 export function* csvLines(listing: FileListing, rows: Iterable<number>): Generator<string> {
   yield CSV_FIELDS;
   for (const row of rows) {
-    const { path, type, mode, uid, gid, size, mtime, link, layer, digest, change, reasons, removedBytes } = listing.file(row);
+    const { path, type, mode, uid, gid, size, mtime, link, layer, digest, change, reasons, removedBytes } =
+      listing.file(row);
     const octal = `0${mode.toString(8).padStart(3, "0")}`;
     const numbers = [uid, gid, size].map(String);
     const texts = [harmlessCell(link), String(layer), digest, change, reasons?.join(" "), String(removedBytes ?? "")];
@@ -128,7 +126,10 @@ function markOf({ change }: ListedFile): string {
 }
 
 /** Where a link leads, and what a layer changed. */
-function tailOf({ type, link, isHardLink, reasons = [], change, removedBytes, isOpaque }: ListedFile, hasChanges: boolean): string {
+function tailOf(
+  { type, link, isHardLink, reasons = [], change, removedBytes, isOpaque }: ListedFile,
+  hasChanges: boolean,
+): string {
   const to = type === "symlink" && link !== undefined ? ` -> ${printable(link)}` : "";
   const first = isHardLink && link !== undefined ? ` (same file as ${printable(`/${link}`)})` : "";
   if (!hasChanges) return `${to}${first}`;
@@ -142,7 +143,11 @@ function tailOf({ type, link, isHardLink, reasons = [], change, removedBytes, is
 
 function totalsLine({ totals }: FileListing): string {
   const { files, directories, bytes, changes, removedBytes = 0 } = totals;
-  const text = `${directories} directories, ${files} files, ${formatBytes(bytes)}`;
+  const text = [
+    counted(directories, "directory", "directories"),
+    counted(files, "file", "files"),
+    formatBytes(bytes),
+  ].join(", ");
   if (changes === undefined) return text;
   const { added, modified, touched, removed, unchanged } = changes;
   const counts = `${added} added, ${modified} modified, ${touched} touched, ${removed} removed, ${unchanged} unchanged`;
@@ -153,4 +158,9 @@ function widthOfOwners(listing: FileListing, rows: Iterable<number>): number {
   let width = "OWNER".length;
   for (const row of rows) width = Math.max(width, listing.owner(row).length);
   return width;
+}
+
+/** `1 file`, `2 files`. */
+export function counted(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
 }

@@ -28,7 +28,7 @@ const EXAMPLES = examples(
   ["nacre verify docker://debian:12", "of an image in a registry, with all its platforms"],
   ["nacre verify oci:DIR --format json", "for programs"],
   ["nacre verify .", "build this directory twice, and tell why the images differ"],
-  ["nacre verify . --reproducible --times 3", "three times, with times set aside"],
+  ["SOURCE_DATE_EPOCH=0 nacre verify . --reproducible", "with all times set, so that only the rest can differ"],
   ["nacre verify . --against hello:1", "is this image what the Dockerfile makes?"],
 );
 
@@ -55,6 +55,8 @@ export function verifyCommand(invocation: Invocation): Command {
     .option("--target <stage>", "build this stage")
     .option("--build-arg <name=value>", "set an ARG", collect)
     .option("--build-context <name=source>", "a further context", collect)
+    .option("--label <name=value>", "set a label", collect)
+    .option("--offline", "ask nothing of the network")
     .option("--ignorefile <path>", "the ignore file")
     .option("--lock-file <path>", "the lock file (default: DIRECTORY/nacre.lock)");
   addRunOptions(command);

@@ -67,21 +67,22 @@ function timesOf(text: string | undefined): number | undefined {
 function hintOf({ causes }: BuildVerification): string | undefined {
   const isTime = (cause: ImageCause): boolean => cause.class === "mtime" || cause.class === "created";
   return causes.every(isTime) && causes.length > 0
-    ? "only times differ: set SOURCE_DATE_EPOCH, or build with --reproducible"
+    ? "only times differ: set SOURCE_DATE_EPOCH, and build with --reproducible"
     : undefined;
 }
 
 /** The lines of a verdict. */
 export function renderBuilds(result: BuildVerification, isAll: boolean, paint: Paint): string[] {
-  const { builds, against, causes, differs } = result;
+  const { builds, against, causes, differs, reproducible } = result;
   const [first, ...others] = causes;
   const names = [
     ...builds.map((digest, at) => `build ${at + 1}:   ${digest}`),
     ...(against ? [`${printable(against.image)}:   ${against.digest}`] : []),
   ];
-  if (first === undefined) {
-    const same = new Set([...builds, ...(against ? [against.digest] : [])]).size === 1;
-    return [...names, paint("done", same ? "the same image" : "the same files and settings, in another form")];
+  if (first === undefined) return [...names, paint("done", "the same image")];
+  if (reproducible) {
+    const verdict = paint("done", "the same files and settings; the layers are compressed otherwise");
+    return [...names, verdict, ...(isAll ? causes.flatMap(causeLines) : [])];
   }
   const what = differs === undefined ? "the build is not the image" : `build ${differs} differs from build 1`;
   const shown = isAll ? causes : [first];

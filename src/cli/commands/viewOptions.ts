@@ -18,7 +18,10 @@ export function addImageFlags(command: Command): Command {
     .option("--platform <os/arch>", "which image of a multi-platform image")
     .option("--remote", "take the name for one in a registry, whatever the store has")
     .addOption(
-      new Option("--toc <which>", "tables of contents of remote layers to believe: those the manifest vouches for, any, or never")
+      new Option(
+        "--toc <which>",
+        "tables of contents of remote layers to believe: those the manifest vouches for, any, or never",
+      )
         .choices(["verified", "any", "never"])
         .default("verified"),
     );

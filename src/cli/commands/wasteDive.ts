@@ -22,7 +22,8 @@ export function diveLines(report: DiveReport, top: number): string[] {
     ...renderPairs([
       ["efficiency", `${(efficiency * 100).toFixed(4)} %`],
       ["wastedBytes", `${wastedBytes} bytes (${formatBytes(wastedBytes)})`],
-      ["userWastedPercent", `${(userWastedPercent * 100).toFixed(4)} %`],
+      // 0/0 is shown as nothing, as dive does.
+      ["userWastedPercent", `${(wastedBytes === 0 ? 0 : userWastedPercent * 100).toFixed(4)} %`],
     ]),
     ...(shown.length === 0 ? [] : ["", ...renderTable(["COUNT", "WASTED SPACE", "FILE PATH"], shown)]),
     ...(inefficient > shown.length ? [`and ${inefficient - shown.length} more`] : []),

@@ -82,7 +82,9 @@ function tableLines(history: PathHistory, isWhole: boolean): string[] {
       isWhole ? printable(text) : truncate(printable(text), INSTRUCTION_WIDTH),
     ];
   });
-  const state = isPresent ? [] : [`${printable(path)} is gone from the image; what layers stored of it is still part of it.`];
+  const state = isPresent
+    ? []
+    : [`${printable(path)} is gone from the image; what layers stored of it is still part of it.`];
   return [...renderTable(header, rows), ...state];
 }
 

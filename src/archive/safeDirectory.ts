@@ -48,6 +48,11 @@ export class SafeDirectory {
     return fsPath(`${this.#base}/${checkName(name)}`);
   }
 
+  /** The names in this directory. */
+  names(): ByteString[] {
+    return fs.readdirSync(fsPath(this.#base), { encoding: "latin1" });
+  }
+
   /** What is there, itself and not what it points at; undefined if nothing is. */
   lstat(name: ByteString): fs.Stats | undefined {
     return fs.lstatSync(this.at(name), { throwIfNoEntry: false });
@@ -62,6 +67,17 @@ export class SafeDirectory {
       fs.chmodSync(fsPath(this.#base), mode);
       fs.utimesSync(fsPath(this.#base), mtime, mtime);
     }
+  }
+
+  /** Sets the directory's own owner. Must come before {@link setMetadata}: the system takes bits of the mode away. */
+  setOwner(uid: number, gid: number): void {
+    if (this.#fd !== undefined) fs.fchownSync(this.#fd, uid, gid);
+    else fs.chownSync(fsPath(this.#base), uid, gid);
+  }
+
+  /** The path of a name as a program that this one starts can use it. */
+  atForOthers(name: string): string {
+    return this.#fd === undefined ? String(this.at(name)) : `/proc/${process.pid}/fd/${this.#fd}/${checkName(name)}`;
   }
 
   close(): void {
