@@ -204,7 +204,7 @@ describe("tars", () => {
 
   test("whose members lie too deep", async () => {
     const depth = 3000;
-    expect(await ofLayers([{ path: "d/".repeat(depth) + "f" }])).toEqual([expect.stringMatching(/^error limit: /)]);
+    expect(await ofLayers([{ path: `${"d/".repeat(depth)}f` }])).toEqual([expect.stringMatching(/^error limit: /)]);
   });
 
   test("with members of the future", async () => {

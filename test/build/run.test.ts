@@ -179,7 +179,9 @@ describe.skipIf(process.getuid?.() !== 0 || missing)("RUN", () => {
     expect(await logsOf(made)).toEqual(["1\n2\n"]);
     await made.build(dockerfile(3), { noCache: true });
     expect(await logsOf(made)).toEqual(["3\n"]);
-    const listed = await nacre(["cache", "ls", "--type", "mounts", "--format", "json"], { env: { NACRE_HOME: made.store } });
+    const listed = await nacre(["cache", "ls", "--type", "mounts", "--format", "json"], {
+      env: { NACRE_HOME: made.store },
+    });
     expect(JSON.parse(listed.stdout)).toMatchObject({ id: "/cache", files: 1, inUse: false });
   });
 

@@ -86,7 +86,8 @@ async function evaluate(
   const library = await import("../../index.js");
   const rules = await rulesOf(invocation, options, library);
   const { remote } = options;
-  const open: OpenOptions = { platform, remote };
+  // What a layer says of itself is not what a gate is for.
+  const open: OpenOptions = { platform, remote, toc: "never" };
   return withImages(invocation, options, (world) =>
     library.withImage(image, world, open, async (opened) => {
       warn(invocation, image, opened.warnings);
