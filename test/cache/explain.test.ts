@@ -379,10 +379,12 @@ describe("a change of one ingredient gives another key, and is told as just that
   });
 
   test("anything at all in the place of ingredients is compared without failing", () => {
+    // JSON knows no negative zero.
+    const written = fc.jsonValue().map((value): unknown => JSON.parse(JSON.stringify(value)));
     fc.assert(
       fc.property(
-        fc.jsonValue(),
-        fc.jsonValue(),
+        written,
+        written,
         fc.constantFrom(...Object.keys(facts(run).ingredients as object), "sources", "inline"),
         (a, b, name) => {
           const of = (value: unknown): StepFacts => {

@@ -86,9 +86,9 @@ describe("nacre builds ls", () => {
     const old = await history.put({ ago: 50 * HOUR, outcome: "error", title: "nightly", target: "test" });
     const last = await history.put({ steps: STEPS, names: ["docker.io/library/hello:1"] });
     expect(await history.lines("ls")).toEqual([
-      "BUILD                   NAME         STATUS       CREATED             DURATION     CACHED       TARGET",
-      `${last}   hello:1      done         About an hour ago   12.3s        2/3`,
-      `${old}   nightly      error        2 days ago          12.3s        0/0          test`,
+      "BUILD                   NAME      STATUS    CREATED             DURATION   CACHED    TARGET",
+      `${last}   hello:1   done      About an hour ago   12.3s      2/3`,
+      `${old}   nightly   error     2 days ago          12.3s      0/0       test`,
     ]);
     expect(await history.lines("ls", "-q", "-n", "1")).toEqual([last]);
     const json = (await history.lines("list", "--format", "json")).map((line) => JSON.parse(line));
@@ -174,12 +174,12 @@ describe("nacre builds show", () => {
         `Build:       ${id}`,
         "Duration:    12.3s, 2 of 3 steps cached, which saved 5.0s",
         "Names:       hello:1",
-        "  VERSION      1.2",
-        "  NPM_TOKEN    (hidden)",
-        "  context      main (.)",
+        "  VERSION     1.2",
+        "  NPM_TOKEN   (hidden)",
+        "  context   main (.)",
         expect.stringMatching(/^ {2}base +debian:12 +sha256:b{64} +linux\/amd64$/),
         expect.stringMatching(/^ {2}git +https:\/\/git\.example\/x\.git +c{40}$/),
-        "  oci          x.tar",
+        "  oci       x.tar",
       ]),
     );
     const steps = lines.slice(lines.indexOf("Steps:") + 1).map((line) => line.trim().split(/ {2,}/));

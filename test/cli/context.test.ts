@@ -57,11 +57,11 @@ describe("nacre context ls", () => {
     const { stdout } = await nacre(["context", "ls", "--sizes", "--top", "3", project()]);
     expect(stdout).toBe(
       [
-        "SIZE         FILES        PATH",
-        "2MB          6            .",
-        "2MB          2              src/lib/deep/",
-        "2MB                           big.js",
-        "1kB                           small.js",
+        "SIZE      FILES     PATH",
+        "2MB       6         .",
+        "2MB       2           src/lib/deep/",
+        "2MB                     big.js",
+        "1kB                     small.js",
         "",
       ].join("\n"),
     );

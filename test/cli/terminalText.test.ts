@@ -63,7 +63,7 @@ describe("columns", () => {
 });
 
 describe("tables", () => {
-  test("columns are as wide as their longest cell, at least ten, with three blanks between", () => {
+  test("columns are as wide as their longest cell and three blanks, at least ten", () => {
     const lines = renderTable(
       ["REPOSITORY", "TAG", "SIZE"],
       [
@@ -72,9 +72,9 @@ describe("tables", () => {
       ],
     );
     expect(lines).toEqual([
-      "REPOSITORY              TAG          SIZE",
-      "hello                   1            5B",
-      "registry.example/漢字   latest       29.7MB",
+      "REPOSITORY              TAG       SIZE",
+      "hello                   1         5B",
+      "registry.example/漢字   latest    29.7MB",
     ]);
   });
 
