@@ -1,6 +1,6 @@
 /**
  * What goes into a step's key, by name. The rule: everything that can change the step's layer, and nothing else; all of
- * it known before anything runs (BuildKit's cache model, without its second pass by content). Kept in the record, so
+ * it known before anything runs (BuildKit's cache model; its second pass by content is build/contentKeys.ts). Kept in the record, so
  * that a miss can be explained later.
  */
 

@@ -10,28 +10,35 @@ import { NacreError } from "../support/errors.js";
 import type { TarEntry } from "../tar/entry.js";
 import type { SparseSegment } from "../tar/sparse.js";
 import { cleanPath, components, MAX_LINKS } from "./fileTree.js";
-import { type Draft, draft, put } from "./indexDraft.js";
+import { DraftTree } from "./indexDraft.js";
 import { layOut } from "./indexLayout.js";
 import { FLAG_IMPLIED, FLAG_OPAQUE, type IndexType, LayerIndex } from "./layerIndex.js";
 import { meaningOf } from "./whiteout.js";
 
-/** About what a member costs while the tree is made; measured with a layer of a million small files. */
-const BYTES_PER_ENTRY = 750;
+/** About what a member costs until its index is written; measured with a layer of a million small files. */
+const BYTES_PER_ENTRY = 350;
 
-/** As many members as three quarters of the heap hold: a layer with more is refused instead of ending the process. */
+/**
+ * As many members as would fill three quarters of the heap: a layer with more is refused instead of ending the process. Most
+ * of it lies outside the heap, whose limit Node derives from the machine's memory.
+ */
 function affordableEntries(): number {
   return Math.floor((getHeapStatistics().heap_size_limit * 0.75) / BYTES_PER_ENTRY);
 }
 
 const PLAIN = { kind: "plain" } as const;
+const ROOT = 0;
 
 /** Collects members; see the top of this file. */
 export class IndexBuilder {
-  readonly #root = draft("", undefined, "dir", FLAG_IMPLIED);
+  readonly #tree = new DraftTree();
   readonly #files: Record<ByteString, ByteString> = {};
   #lastParentPath = "";
-  #lastParent = this.#root;
-  #current: Draft | undefined;
+  #lastParent = ROOT;
+  /** How many entries had been replaced when the last parent was known to be there. */
+  #lastReplacements = 0;
+  /** The file added last, if it was one. */
+  #current: number | undefined;
   readonly #whiteouts: boolean;
   readonly #maxEntries: number;
   #entries = 0;
@@ -52,12 +59,12 @@ export class IndexBuilder {
   add(entry: TarEntry, headerOffset: number, contentOffset: number, sparse?: readonly SparseSegment[]): void {
     if (++this.#entries > this.#maxEntries) throw tooManyEntries(this.#maxEntries);
     this.#add(cleanPath(entry.path), entry, headerOffset, contentOffset);
-    if (sparse && this.#current?.content) this.#current.content.sparse = sparse;
+    if (sparse && this.#current !== undefined) this.#tree.sparse.set(this.#current, sparse);
   }
 
   /** Tells the digest (64 hex digits) of the content of the file added last; nothing happens for other members. */
   setDigest(digest: string): void {
-    if (this.#current?.content) this.#current.content.digest = digest;
+    if (this.#current !== undefined) this.#tree.setDigest(this.#current, digest);
   }
 
   /** Keeps a small file's content in the index itself. */
@@ -68,19 +75,23 @@ export class IndexBuilder {
   /** The type of what members have put at a clean path so far; undefined for what is not there, removed or only implied. */
   listed(path: ByteString): IndexType | undefined {
     const node = this.#find(path);
-    if (node === undefined || node.type === "whiteout" || (node.flags & FLAG_IMPLIED) !== 0) return undefined;
-    return node.type;
+    if (node === undefined) return undefined;
+    const type = this.#tree.type(node);
+    return type === "whiteout" || (this.#tree.columns.flags[node]! & FLAG_IMPLIED) !== 0 ? undefined : type;
   }
 
-  /** @param tarSize bytes of the whole uncompressed tar */
+  /**
+   * The index; the builder is of no more use then, because its memory has become that of the index.
+   * @param tarSize bytes of the whole uncompressed tar
+   */
   finish(tarSize: number): LayerIndex {
-    return new LayerIndex(layOut(this.#root, tarSize, this.#files));
+    return new LayerIndex(layOut(this.#tree, tarSize, this.#files));
   }
 
   #add(path: ByteString, entry: TarEntry, headerOffset: number, contentOffset: number): void {
     this.#current = undefined;
     if (path === "") {
-      if (entry.type === "dir") this.#describe(this.#root, entry, headerOffset);
+      if (entry.type === "dir") this.#describe(ROOT, entry, headerOffset);
       else throw invalid(entry, "the root can only be a directory");
       return;
     }
@@ -93,10 +104,10 @@ export class IndexBuilder {
         this.#addMember(parent, name, entry, headerOffset, contentOffset);
         return;
       case "whiteout":
-        addWhiteout(parent, meaning.name, entry, headerOffset);
+        this.#addWhiteout(parent, meaning.name, entry, headerOffset);
         return;
       case "opaque":
-        parent.flags |= FLAG_OPAQUE;
+        this.#tree.columns.flags[parent]! |= FLAG_OPAQUE;
         return;
       case "reserved":
         return;
@@ -105,87 +116,126 @@ export class IndexBuilder {
     }
   }
 
-  #addMember(parent: Draft, name: ByteString, entry: TarEntry, headerOffset: number, contentOffset: number): void {
-    const old = parent.children?.get(name);
+  #addMember(parent: number, name: ByteString, entry: TarEntry, headerOffset: number, contentOffset: number): void {
+    const tree = this.#tree;
+    const old = tree.names.find(parent, name);
     if (entry.type === "hardlink") {
-      this.#addHardLink(parent, name, entry, headerOffset);
+      this.#addHardLink(parent, name, old, entry, headerOffset);
       return;
     }
-    if (entry.type === "dir" && old && (old.type === "dir" || old.type === "whiteout")) {
-      if (old.type === "whiteout") old.flags |= FLAG_OPAQUE;
-      old.type = "dir";
-      this.#describe(old, entry, headerOffset);
+    const oldType = old === undefined ? undefined : tree.type(old);
+    if (entry.type === "dir" && (oldType === "dir" || oldType === "whiteout")) {
+      // What the whiteout of this name said stays true for a directory that takes its place; anything else replaces by itself.
+      if (oldType === "whiteout") tree.columns.flags[old!]! |= FLAG_OPAQUE;
+      tree.setType(old!, "dir");
+      this.#describe(old!, entry, headerOffset);
       return;
     }
-    const node = put(parent, draft(name, parent, entry.type, 0));
+    const node = tree.put(parent, name, entry.type, 0, old);
     this.#describe(node, entry, headerOffset);
-    if (entry.type === "file")
-      node.content = { size: entry.size, offset: contentOffset, digest: undefined, sparse: undefined, first: node };
+    if (entry.type !== "file") return;
+    tree.columns.sizes[node] = entry.size;
+    tree.columns.contentOffsets[node] = contentOffset;
     this.#current = node;
   }
 
   /** Later changes of the target's name do not change what the link leads to, so the inode is shared here and now. */
-  #addHardLink(parent: Draft, name: ByteString, entry: TarEntry, headerOffset: number): void {
-    const target = this.#find(cleanPath(entry.link ?? ""));
-    const old = parent.children?.get(name);
+  #addHardLink(parent: number, name: ByteString, old: number | undefined, entry: TarEntry, headerOffset: number): void {
+    const tree = this.#tree;
+    const link = cleanPath(entry.link ?? "");
+    const target = this.#find(link);
     if (target !== undefined && target === old) throw invalid(entry, "it is a hard link to itself");
-    if (target?.type === "dir") throw invalid(entry, "it is a hard link to a directory");
-    const node = put(parent, draft(name, parent, "hardlink", 0));
+    if (target !== undefined && tree.isDirectory(target)) throw invalid(entry, "it is a hard link to a directory");
+    const node = tree.put(parent, name, "hardlink", 0, old);
     this.#describe(node, entry, headerOffset);
-    node.link = cleanPath(entry.link ?? "");
-    if (target === undefined || target.type === "whiteout") return;
-    for (const key of ["mode", "uid", "gid", "mtime", "xattrs", "device"] as const) copyField(target, node, key);
-    if (target.content) node.content = target.content;
-    else if (target.type !== "hardlink") {
-      node.type = target.type;
-      node.link = target.link;
+    tree.links.set(node, link);
+    if (target === undefined || tree.type(target) === "whiteout") return;
+    for (const key of ["modes", "uids", "gids", "mtimes"] as const)
+      tree.columns[key][node] = tree.columns[key][target]!;
+    setOrDelete(tree.xattrs, node, tree.xattrs.get(target));
+    setOrDelete(tree.devices, node, tree.devices.get(target));
+    const type = tree.type(target);
+    if (type === "file") this.#shareContent(node, target, target);
+    else if (type === "hardlink") {
+      const first = tree.firsts.get(target);
+      if (first !== undefined) this.#shareContent(node, target, first);
+    } else {
+      tree.setType(node, type);
+      setOrDelete(tree.links, node, tree.links.get(target));
     }
   }
 
-  #describe(node: Draft, entry: TarEntry, headerOffset: number): void {
-    node.mode = entry.mode & 0o7777;
-    node.uid = entry.uid;
-    node.gid = entry.gid;
-    node.mtime = entry.mtime;
-    node.headerOffset = headerOffset;
-    node.flags &= ~FLAG_IMPLIED;
-    node.link = entry.type === "symlink" ? entry.link : undefined;
-    node.xattrs = entry.xattrs && Object.keys(entry.xattrs).length > 0 ? entry.xattrs : undefined;
-    if (entry.type === "char" || entry.type === "block") node.device = [entry.devMajor ?? 0, entry.devMinor ?? 0];
+  #shareContent(node: number, target: number, first: number): void {
+    const { columns, sparse, firsts } = this.#tree;
+    for (const key of ["sizes", "contentOffsets", "digestSlots"] as const) columns[key][node] = columns[key][target]!;
+    setOrDelete(sparse, node, sparse.get(target));
+    firsts.set(node, first);
+  }
+
+  #addWhiteout(parent: number, name: ByteString, entry: TarEntry, headerOffset: number): void {
+    const tree = this.#tree;
+    const old = tree.names.find(parent, name);
+    if (old !== undefined) {
+      if (tree.isDirectory(old)) tree.columns.flags[old]! |= FLAG_OPAQUE;
+      return;
+    }
+    const node = tree.put(parent, name, "whiteout", 0, undefined);
+    tree.columns.headerOffsets[node] = headerOffset;
+    tree.columns.mtimes[node] = entry.mtime;
+  }
+
+  #describe(node: number, entry: TarEntry, headerOffset: number): void {
+    const { columns, links, xattrs, devices } = this.#tree;
+    columns.modes[node] = entry.mode & 0o7777;
+    columns.uids[node] = entry.uid;
+    columns.gids[node] = entry.gid;
+    columns.mtimes[node] = entry.mtime;
+    columns.headerOffsets[node] = headerOffset;
+    columns.flags[node]! &= ~FLAG_IMPLIED;
+    setOrDelete(links, node, entry.type === "symlink" ? entry.link : undefined);
+    setOrDelete(xattrs, node, entry.xattrs && Object.keys(entry.xattrs).length > 0 ? entry.xattrs : undefined);
+    if (entry.type === "char" || entry.type === "block") {
+      devices.set(node, [entry.devMajor ?? 0, entry.devMinor ?? 0]);
+    }
   }
 
   /** The directory at a clean path, made (implied) where missing. Members mostly share their parent with the one before. */
-  #parentAt(path: ByteString, entry: TarEntry): Draft {
-    if (path === this.#lastParentPath && this.#lastParent.alive && this.#lastParent.type === "dir")
-      return this.#lastParent;
+  #parentAt(path: ByteString, entry: TarEntry): number {
+    const tree = this.#tree;
+    if (path === this.#lastParentPath && this.#isLastParentAlive()) return this.#lastParent;
     const parent = this.#makeParents(path, entry);
     this.#lastParentPath = path;
     this.#lastParent = parent;
+    this.#lastReplacements = tree.replacements;
     return parent;
   }
 
-  #makeParents(path: ByteString, entry: TarEntry): Draft {
+  #isLastParentAlive(): boolean {
+    if (this.#lastReplacements === this.#tree.replacements) return true;
+    if (!this.#tree.isAlive(this.#lastParent)) return false;
+    this.#lastReplacements = this.#tree.replacements;
+    return true;
+  }
+
+  #makeParents(path: ByteString, entry: TarEntry): number {
+    const tree = this.#tree;
     const todo = components(path).reverse();
-    let here = this.#root;
+    let here = ROOT;
     let links = 0;
     while (todo.length > 0) {
       const part = todo.pop()!;
       if (part === "..") {
-        here = here.parent ?? here;
+        here = tree.names.parents[here]!;
         continue;
       }
-      let next = here.children?.get(part);
-      if (next === undefined) next = put(here, draft(part, here, "dir", FLAG_IMPLIED));
-      else if (next.type === "whiteout") {
-        next.type = "dir";
-        next.flags = FLAG_IMPLIED | FLAG_OPAQUE;
-      }
-      if (next.type === "symlink") {
+      const next = this.#openDirectory(here, part);
+      const type = tree.type(next);
+      if (type === "symlink") {
         if (++links > MAX_LINKS) throw invalid(entry, "its parents are symlinks in a loop");
-        const target = next.link ?? "";
-        if (target.startsWith("/")) here = this.#root;
+        const target = tree.links.get(next) ?? "";
+        if (target.startsWith("/")) here = ROOT;
         todo.push(...components(target).reverse());
-      } else if (next.type === "dir") {
+      } else if (type === "dir") {
         here = next;
       } else {
         throw invalid(entry, `${fromByteString(part)} above it is not a directory`);
@@ -194,26 +244,31 @@ export class IndexBuilder {
     return here;
   }
 
-  #find(path: ByteString): Draft | undefined {
-    let node: Draft | undefined = this.#root;
-    for (const part of components(path)) node = node?.children?.get(part);
+  /** What stands in a directory under a name; where nothing does or what was there is removed, an implied directory. */
+  #openDirectory(parent: number, name: ByteString): number {
+    const tree = this.#tree;
+    const found = tree.names.find(parent, name);
+    if (found === undefined) return tree.put(parent, name, "dir", FLAG_IMPLIED, undefined);
+    if (tree.type(found) === "whiteout") {
+      tree.setType(found, "dir");
+      tree.columns.flags[found] = FLAG_IMPLIED | FLAG_OPAQUE;
+    }
+    return found;
+  }
+
+  #find(path: ByteString): number | undefined {
+    let node: number | undefined = ROOT;
+    for (const part of components(path)) {
+      if (node === undefined) return undefined;
+      node = this.#tree.names.find(node, part);
+    }
     return node;
   }
 }
 
-function addWhiteout(parent: Draft, name: ByteString, entry: TarEntry, headerOffset: number): void {
-  const old = parent.children?.get(name);
-  if (old) {
-    if (old.type === "dir") old.flags |= FLAG_OPAQUE;
-    return;
-  }
-  const node = put(parent, draft(name, parent, "whiteout", 0));
-  node.headerOffset = headerOffset;
-  node.mtime = entry.mtime;
-}
-
-function copyField<K extends keyof Draft>(from: Draft, to: Draft, key: K): void {
-  to[key] = from[key];
+function setOrDelete<T>(map: Map<number, T>, key: number, value: T | undefined): void {
+  if (value !== undefined) map.set(key, value);
+  else if (map.size > 0) map.delete(key);
 }
 
 function tooManyEntries(limit: number): NacreError {

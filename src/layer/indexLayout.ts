@@ -1,154 +1,203 @@
-/** Laying a finished tree of drafts out in the columns of a layer index. */
+/**
+ * Laying a finished tree of drafts out in the columns of a layer index. Memory counts here: the columns of the drafts become
+ * those of the index, rearranged where the archive was not in the index's order.
+ */
 import type { ByteString } from "../support/bytes.js";
-import { sha256Hex } from "../support/hash.js";
-import type { Draft } from "./indexDraft.js";
-import { INDEX_TYPES, type IndexColumns, type IndexType, NO_DIGEST } from "./layerIndex.js";
+import { createHasher, sha256Hex } from "../support/hash.js";
+import type { DraftTree } from "./indexDraft.js";
+import { type DraftOrder, numberEntries } from "./indexOrder.js";
+import { FLAG_IMPLIED, FLAG_OPAQUE, INDEX_TYPES, type IndexColumns, type IndexType, NO_DIGEST } from "./layerIndex.js";
 
-const TYPE_NUMBERS = new Map<IndexType, number>(INDEX_TYPES.map((type, number) => [type, number]));
+/** Descriptions of a directory's entries that are hashed at once. */
+const DESCRIBED_AT_ONCE = 4096;
 
-/** Numbers the tree in order and lays it out in columns. */
-export function layOut(root: Draft, tarSize: number, files: Readonly<Record<ByteString, ByteString>>): IndexColumns {
-  const order: Draft[] = [];
-  const parents: number[] = [];
-  const ends: number[] = [];
-  const visit = (node: Draft, parent: number): void => {
-    const number = order.length;
-    order.push(node);
-    parents.push(parent);
-    ends.push(0);
-    if (node.children) for (const child of sortedChildren(node.children)) visit(child, number);
-    ends[number] = order.length;
-  };
-  visit(root, 0);
-  return fillColumns(order, parents, ends, tarSize, files);
-}
-
-function sortedChildren(children: Map<ByteString, Draft>): Iterable<Draft> {
-  let last = "";
-  for (const name of children.keys()) {
-    if (name < last) return [...children.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    last = name;
-  }
-  return children.values();
-}
-
-function fillColumns(
-  order: readonly Draft[],
-  parents: readonly number[],
-  ends: readonly number[],
+/** Numbers the tree in order and lays it out in columns. The tree is of no more use then. */
+export function layOut(
+  tree: DraftTree,
   tarSize: number,
   files: Readonly<Record<ByteString, ByteString>>,
 ): IndexColumns {
-  const count = order.length;
-  const digests: string[] = [];
-  const nameParts: string[] = [];
-  const columns = {
-    count,
-    tarSize,
-    sizes: new Float64Array(count),
-    mtimes: new Float64Array(count),
-    headerOffsets: new Float64Array(count),
-    contentOffsets: new Float64Array(count).fill(-1),
-    uids: new Uint32Array(count),
-    gids: new Uint32Array(count),
-    ends: Uint32Array.from(ends),
-    parents: Uint32Array.from(parents),
-    nameStarts: new Uint32Array(count + 1),
-    digestSlots: new Uint32Array(count).fill(NO_DIGEST),
-    modes: new Uint16Array(count),
-    types: new Uint8Array(count),
-    flags: new Uint8Array(count),
-  };
-  const extras = {
-    links: {} as Record<string, ByteString>,
-    devices: {} as Record<string, readonly [number, number]>,
-    xattrs: {} as Record<string, Readonly<Record<string, ByteString>>>,
-    sparse: {} as Record<string, readonly (readonly [number, number])[]>,
-    files,
-  };
-  let nameAt = 0;
-  for (let i = 0; i < count; i++) {
-    const node = order[i]!;
-    columns.sizes[i] = node.content?.size ?? 0;
-    columns.mtimes[i] = node.mtime;
-    columns.headerOffsets[i] = node.headerOffset;
-    columns.contentOffsets[i] = node.content?.offset ?? -1;
-    columns.uids[i] = node.uid;
-    columns.gids[i] = node.gid;
-    columns.modes[i] = node.mode;
-    columns.types[i] = TYPE_NUMBERS.get(node.type)!;
-    columns.flags[i] = node.flags;
-    nameParts.push(node.name);
-    nameAt += node.name.length;
-    columns.nameStarts[i + 1] = nameAt;
-    const link = linkOf(node);
-    if (link !== undefined) extras.links[i] = link;
-    if (node.device) extras.devices[i] = node.device;
-    if (node.xattrs) extras.xattrs[i] = node.xattrs;
-    if (node.content?.sparse) extras.sparse[i] = node.content.sparse.map(({ at, length }) => [at, length]);
+  const numbered = numberEntries(tree);
+  const { order, ends, parents } = numbered;
+  const extras = { ...extrasOf(tree, order), files };
+  const columns = { count: order.length, tarSize, ends, parents, ...rearranged(tree, numbered), extras };
+  return { ...columns, digests: addDigests(tree, columns) };
+}
+
+/** Extras by their entries' numbers in the index. */
+function extrasOf(tree: DraftTree, order: Uint32Array): Omit<IndexColumns["extras"], "files"> {
+  const links: Record<string, ByteString> = {};
+  const devices: Record<string, readonly [number, number]> = {};
+  const xattrs: Record<string, Readonly<Record<string, ByteString>>> = {};
+  const sparse: Record<string, readonly (readonly [number, number])[]> = {};
+  if (tree.links.size + tree.devices.size + tree.xattrs.size + tree.sparse.size === 0) {
+    return { links, devices, xattrs, sparse };
   }
-  addDigests(order, columns, digests);
-  return {
-    ...columns,
-    names: Buffer.from(nameParts.join(""), "latin1"),
-    digests: Buffer.from(digests.join(""), "hex"),
-    extras,
-  };
+  for (let i = 0; i < order.length; i++) {
+    const draft = order[i]!;
+    const link = linkOf(tree, draft);
+    if (link !== undefined) links[i] = link;
+    const device = tree.devices.get(draft);
+    if (device) devices[i] = device;
+    const attributes = tree.xattrs.get(draft);
+    if (attributes) xattrs[i] = attributes;
+    const segments = tree.sparse.get(draft);
+    if (segments) sparse[i] = segments.map(({ at, length }) => [at, length]);
+  }
+  return { links, devices, xattrs, sparse };
 }
 
 /** A hard link's target is named by the inode's first name, as long as that still stands. */
-function linkOf(node: Draft): ByteString | undefined {
-  if (node.type !== "hardlink" || !node.content) return node.link;
-  const first = node.content.first;
-  return first.alive ? draftPath(first) : node.link;
+function linkOf(tree: DraftTree, draft: number): ByteString | undefined {
+  const first = tree.firsts.get(draft);
+  return first !== undefined && tree.isAlive(first) ? tree.names.path(first) : tree.links.get(draft);
 }
 
-function draftPath(node: Draft): ByteString {
-  return !node.parent || node.parent.name === "" ? node.name : `${draftPath(node.parent)}/${node.name}`;
+type Rearranged = Pick<
+  IndexColumns,
+  | "sizes"
+  | "mtimes"
+  | "headerOffsets"
+  | "contentOffsets"
+  | "uids"
+  | "gids"
+  | "digestSlots"
+  | "modes"
+  | "types"
+  | "flags"
+  | "nameStarts"
+  | "names"
+>;
+
+/** The drafts' columns in the order of the index. */
+function rearranged(tree: DraftTree, { order, isSame }: DraftOrder): Rearranged {
+  const { columns } = tree;
+  const gather = isSame ? gatherInPlace : gatherer();
+  const flags = gather(columns.flags, order);
+  for (let i = 0; i < flags.length; i++) flags[i]! &= FLAG_IMPLIED | FLAG_OPAQUE;
+  return {
+    sizes: gather(columns.sizes, order),
+    mtimes: gather(columns.mtimes, order),
+    headerOffsets: gather(columns.headerOffsets, order),
+    contentOffsets: gather(columns.contentOffsets, order),
+    uids: gather(columns.uids, order),
+    gids: gather(columns.gids, order),
+    digestSlots: gather(columns.digestSlots, order),
+    modes: gather(columns.modes, order),
+    types: gather(columns.types, order),
+    flags,
+    ...namesOf(tree, order, isSame),
+  };
 }
+
+type Column = Float64Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+
+function gatherInPlace<T extends Column>(column: T, order: Uint32Array): T {
+  return column.subarray(0, order.length) as T;
+}
+
+/** Rearranges columns one after the other: what one leaves takes up the next one of its kind. */
+function gatherer(): typeof gatherInPlace {
+  const spare = new Map<unknown, Column>();
+  return <T extends Column>(column: T, order: Uint32Array): T => {
+    const Type = column.constructor as new (length: number) => T;
+    const target = (spare.get(Type) as T | undefined) ?? new Type(order.length);
+    for (let i = 0; i < order.length; i++) target[i] = column[order[i]!]!;
+    spare.set(Type, column);
+    return target.subarray(0, order.length) as T;
+  };
+}
+
+function namesOf(tree: DraftTree, order: Uint32Array, isSame: boolean): Pick<IndexColumns, "names" | "nameStarts"> {
+  const { bytes, starts } = tree.names;
+  if (isSame) {
+    const nameStarts = starts.subarray(0, order.length + 1);
+    return { nameStarts, names: bytes.subarray(0, nameStarts[order.length]) };
+  }
+  const nameStarts = new Uint32Array(order.length + 1);
+  for (let i = 0; i < order.length; i++) {
+    nameStarts[i + 1] = nameStarts[i]! + starts[order[i]! + 1]! - starts[order[i]!]!;
+  }
+  const names = Buffer.allocUnsafeSlow(nameStarts[order.length]!);
+  for (let i = 0, to = 0; i < order.length; i++) {
+    const end = starts[order[i]! + 1]!;
+    for (let from = starts[order[i]!]!; from < end; from++) names[to++] = bytes[from]!;
+  }
+  return { nameStarts, names };
+}
+
+type WithoutDigests = Omit<IndexColumns, "digests">;
 
 /**
  * Numbers the digests: a file's where it stands, a directory's after all below it. A directory's digest tells of
  * everything below but mtimes: equal subtrees of two layers have equal ones.
  */
-function addDigests(order: readonly Draft[], columns: DigestColumns, digests: string[]): void {
+function addDigests(tree: DraftTree, columns: WithoutDigests): Buffer {
+  const { count, ends, digestSlots, types } = columns;
+  const digests = Buffer.allocUnsafeSlow(countDigests(columns) * 32);
   const open: number[] = [];
+  let slots = 0;
   const closeUntil = (next: number): void => {
-    while (open.length > 0 && columns.ends[open[open.length - 1]!]! <= next) {
+    while (open.length > 0 && ends[open[open.length - 1]!]! <= next) {
       const directory = open.pop()!;
-      columns.digestSlots[directory] = digests.push(treeDigest(directory, order, columns, digests)) - 1;
+      digests.write(treeDigest(directory, columns, digests), slots * 32, "hex");
+      digestSlots[directory] = slots++;
     }
   };
-  for (const [number, node] of order.entries()) {
-    closeUntil(number);
-    if (node.type === "dir") open.push(number);
-    else if (node.content?.digest) columns.digestSlots[number] = digests.push(node.content.digest) - 1;
+  for (let entry = 0; entry < count; entry++) {
+    closeUntil(entry);
+    if (types[entry] === DIRECTORY) open.push(entry);
+    else if (digestSlots[entry] !== NO_DIGEST) {
+      const from = digestSlots[entry]! * 32;
+      for (let i = 0, to = slots * 32; i < 32; i++) digests[to + i] = tree.digests[from + i]!;
+      digestSlots[entry] = slots++;
+    }
   }
-  closeUntil(order.length);
+  closeUntil(count);
+  return digests;
 }
 
-interface DigestColumns {
-  readonly ends: Uint32Array;
-  readonly digestSlots: Uint32Array;
-}
+const DIRECTORY = INDEX_TYPES.indexOf("dir");
 
-function treeDigest(
-  directory: number,
-  order: readonly Draft[],
-  columns: DigestColumns,
-  digests: readonly string[],
-): string {
-  const text: string[] = [];
-  for (let at = directory + 1; at < columns.ends[directory]!; at = columns.ends[at]!) {
-    const slot = columns.digestSlots[at]!;
-    text.push(described(order[at]!, slot === NO_DIGEST ? "" : digests[slot]!));
+function countDigests({ count, types, digestSlots }: WithoutDigests): number {
+  let found = 0;
+  for (let entry = 0; entry < count; entry++) {
+    if (types[entry] === DIRECTORY || digestSlots[entry] !== NO_DIGEST) found++;
   }
-  return sha256Hex(text.join("\0"));
+  return found;
 }
 
-function described(node: Draft, digest: string): string {
-  const size = node.content?.size ?? 0;
-  return describeForDigest(node.name, node.type, node, node.flags, size, digest, linkOf(node), node.device);
+function treeDigest(directory: number, columns: WithoutDigests, digests: Buffer): string {
+  const { ends } = columns;
+  let text: string[] = [];
+  let hasher: ReturnType<typeof createHasher> | undefined;
+  for (let at = directory + 1; at < ends[directory]!; at = ends[at]!) {
+    if (text.length === DESCRIBED_AT_ONCE) {
+      hasher ??= createHasher();
+      hasher.update(Buffer.from(`${text.join("\0")}\0`));
+      text = [];
+    }
+    text.push(described(at, columns, digests));
+  }
+  if (hasher === undefined) return sha256Hex(text.join("\0"));
+  hasher.update(Buffer.from(text.join("\0")));
+  return hasher.hex();
+}
+
+function described(entry: number, columns: WithoutDigests, digests: Buffer): string {
+  const { names, nameStarts, digestSlots, extras } = columns;
+  const name = names.toString("latin1", nameStarts[entry], nameStarts[entry + 1]);
+  const slot = digestSlots[entry]!;
+  const digest = slot === NO_DIGEST ? "" : digests.toString("hex", slot * 32, slot * 32 + 32);
+  const shown = {
+    mode: columns.modes[entry]!,
+    uid: columns.uids[entry]!,
+    gid: columns.gids[entry]!,
+    xattrs: extras.xattrs[entry],
+  };
+  const type = INDEX_TYPES[columns.types[entry]!]!;
+  const [flags, size] = [columns.flags[entry]!, columns.sizes[entry]!];
+  return describeForDigest(name, type, shown, flags, size, digest, extras.links[entry], extras.devices[entry]);
 }
 
 /** What of an entry counts for the digest of its directory, beside what the parameters of {@link describeForDigest} tell. */
