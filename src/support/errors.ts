@@ -16,15 +16,15 @@ export type ErrorCode =
   | "PLAN_INVALID"
   /** Checks found something, and the Dockerfile or the caller wants that to be a failure. */
   | "CHECK_FAILED"
-  /** An instruction that this version does not execute. */
+  /** An instruction that this version does not execute, or a layer that it cannot read. */
   | "UNSUPPORTED"
   /** A base image or a named context is not there. */
   | "BASE_NOT_FOUND"
   /** An image reference is malformed. */
   | "REFERENCE_INVALID"
-  /** No image of that name or digest in the store. */
+  /** No image of that name or digest in the store, an archive or a registry. */
   | "IMAGE_NOT_FOUND"
-  /** A source path of COPY or ADD is not there. */
+  /** A source path of COPY or ADD, or a path that is asked for in an image, is not there. */
   | "SOURCE_NOT_FOUND"
   /** A source and a destination cannot be combined (file onto directory and the like). */
   | "COPY_CONFLICT"
