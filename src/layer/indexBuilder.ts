@@ -15,13 +15,13 @@ import { layOut } from "./indexLayout.js";
 import { FLAG_IMPLIED, FLAG_OPAQUE, type IndexType, LayerIndex } from "./layerIndex.js";
 import { meaningOf } from "./whiteout.js";
 
-/** About what a member costs until its index is written; measured with a layer of a million small files. */
-const BYTES_PER_ENTRY = 350;
-
 /**
- * As many members as would fill three quarters of the heap: a layer with more is refused instead of ending the process. Most
- * of it lies outside the heap, whose limit Node derives from the machine's memory.
+ * About what a member costs on the heap until its index is written, if it is of the dearest kind: a hard link. Small files
+ * cost nothing there, and some 350 bytes beside it.
  */
+const BYTES_PER_ENTRY = 600;
+
+/** As many members as three quarters of the heap hold: a layer with more is refused instead of ending the process. */
 function affordableEntries(): number {
   return Math.floor((getHeapStatistics().heap_size_limit * 0.75) / BYTES_PER_ENTRY);
 }
@@ -166,10 +166,12 @@ export class IndexBuilder {
   }
 
   #shareContent(node: number, target: number, first: number): void {
-    const { columns, sparse, firsts } = this.#tree;
+    const { columns, links, sparse, firsts } = this.#tree;
     for (const key of ["sizes", "contentOffsets", "digestSlots"] as const) columns[key][node] = columns[key][target]!;
     setOrDelete(sparse, node, sparse.get(target));
     firsts.set(node, first);
+    // The target is the first name itself, for most: its path need not be kept as well.
+    if (target === first) links.delete(node);
   }
 
   #addWhiteout(parent: number, name: ByteString, entry: TarEntry, headerOffset: number): void {

@@ -8,7 +8,7 @@ const FIRST_CAPACITY = 256;
 /** In `flags`, while the tree is made: a later member has taken the entry's place, and that of everything below it. */
 const FLAG_REPLACED = 0x80;
 
-export const TYPE_NUMBERS: ReadonlyMap<IndexType, number> = new Map(INDEX_TYPES.map((type, number) => [type, number]));
+const TYPE_NUMBERS: ReadonlyMap<IndexType, number> = new Map(INDEX_TYPES.map((type, number) => [type, number]));
 const DIRECTORY = TYPE_NUMBERS.get("dir")!;
 
 /** See the top of this file. Entry 0 is the root. */
@@ -18,6 +18,7 @@ export class DraftTree {
   /** SHA-256 of contents, 32 bytes each, in the order in which they were told. */
   digests = Buffer.allocUnsafeSlow(FIRST_CAPACITY * 32);
   digestCount = 0;
+  /** Targets of symlinks, and of hard links that do not lead to a name in `firsts`. */
   readonly links = new Map<number, ByteString>();
   readonly devices = new Map<number, readonly [number, number]>();
   readonly xattrs = new Map<number, Readonly<Record<string, ByteString>>>();

@@ -30,7 +30,7 @@ function extrasOf(tree: DraftTree, order: Uint32Array): Omit<IndexColumns["extra
   const devices: Record<string, readonly [number, number]> = {};
   const xattrs: Record<string, Readonly<Record<string, ByteString>>> = {};
   const sparse: Record<string, readonly (readonly [number, number])[]> = {};
-  if (tree.links.size + tree.devices.size + tree.xattrs.size + tree.sparse.size === 0) {
+  if (tree.links.size + tree.firsts.size + tree.devices.size + tree.xattrs.size + tree.sparse.size === 0) {
     return { links, devices, xattrs, sparse };
   }
   for (let i = 0; i < order.length; i++) {
@@ -47,10 +47,11 @@ function extrasOf(tree: DraftTree, order: Uint32Array): Omit<IndexColumns["extra
   return { links, devices, xattrs, sparse };
 }
 
-/** A hard link's target is named by the inode's first name, as long as that still stands. */
+/** A hard link's target is named by the inode's first name, as long as that still stands; else as the archive names it. */
 function linkOf(tree: DraftTree, draft: number): ByteString | undefined {
+  const link = tree.links.get(draft);
   const first = tree.firsts.get(draft);
-  return first !== undefined && tree.isAlive(first) ? tree.names.path(first) : tree.links.get(draft);
+  return first !== undefined && (link === undefined || tree.isAlive(first)) ? tree.names.path(first) : link;
 }
 
 type Rearranged = Pick<

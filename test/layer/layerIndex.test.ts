@@ -157,6 +157,63 @@ const member = fc.record({
   mtime: fc.integer({ min: 0, max: 2 ** 33 }),
 });
 
+/** All that does not tell where in the archive an entry stands. */
+function facts(index: LayerIndex): unknown[] {
+  return Array.from({ length: index.count }, (_, i) => [
+    ...[index.path(i), index.type(i), index.end(i), index.mode(i), index.uid(i), index.mtime(i), index.size(i)],
+    ...[index.isImplied(i), index.isOpaque(i), index.link(i), index.digestHex(i)],
+  ]);
+}
+
+describe("members in any order", () => {
+  test("property: give the index of the same members in order", () => {
+    const members = fc.uniqueArray(member, { selector: (m) => m.path, maxLength: 20 }).map((all) => {
+      const files = all.filter((m) => !all.some((other) => other.path.startsWith(`${m.path}/`)));
+      return files.sort((a, b) => (sortKey(a.path) < sortKey(b.path) ? -1 : 1));
+    });
+    const shuffled = members.chain((files) => fc.tuple(fc.constant(files), fc.shuffledSubarray(files, whole(files))));
+    fc.assert(
+      fc.property(shuffled, ([files, others]) => {
+        expect(facts(indexOf(tarOf(others)).index)).toEqual(facts(indexOf(tarOf(files)).index));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("in directories of thousands of entries too, as nacre itself writes them", async () => {
+    const members = Array.from({ length: 9000 }, (_, i): Member => {
+      const path = i < 6000 ? `a/link-${i}` : `b/${i % 7}/link-${i}`;
+      return { path, type: "symlink", link: `../target-${i % 10}`, mode: 0o777, mtime: i };
+    });
+    const sorted = [...members].sort((a, b) => (sortKey(a.path) < sortKey(b.path) ? -1 : 1));
+    const { layer } = await writtenLayer((writer) => {
+      for (const each of sorted) writer.add(entryOf(each));
+    });
+    const { index } = indexOf(tarOf(members));
+    expect(facts(index)).toEqual(facts(layer.index));
+    expect(index.find("b/3/link-6009")).toBe(layer.index.find("b/3/link-6009"));
+  });
+
+  test("keep what hard links say, whichever names of the inode are replaced later", () => {
+    const linked: Member[] = [
+      { path: "z", content: "shared", mode: 0o600 },
+      { path: "y", type: "hardlink", link: "z" },
+      { path: "x", type: "hardlink", link: "y" },
+    ];
+    const links = (...more: Member[]): unknown[] => {
+      const { index } = indexOf(tarOf([...linked, ...more]));
+      return ["x", "y", "z"].map((path) => index.link(index.find(path)));
+    };
+    expect(links()).toEqual(["z", "z", undefined]);
+    expect(links({ path: "y", content: "new" })).toEqual(["z", undefined, undefined]);
+    expect(links({ path: "z", content: "new" })).toEqual(["y", "z", undefined]);
+  });
+});
+
+function whole(list: readonly unknown[]): { minLength: number; maxLength: number } {
+  return { minLength: list.length, maxLength: list.length };
+}
+
 describe("writing a layer", () => {
   test("property: encode and decode of an index are inverse, and equal to an index made from the tar", async () => {
     await fc.assert(
