@@ -10,7 +10,7 @@ import { isNacreError, NacreError } from "../support/errors.js";
 import type { Outcome } from "../support/events.js";
 import { createHasher } from "../support/hash.js";
 import { isEncryptedType, isForeignType, isLayerType, statsOf } from "./layerFacts.js";
-import type { LazyLayer } from "./rangedBlob.js";
+import { type LazyLayer, rangedBlob } from "./rangedBlob.js";
 import { openLazyLayer } from "./remoteFile.js";
 import { contentOf, ForwardReader, storedBytes } from "./tarReading.js";
 import type { FilePlace, ImageWorld, LayerObstacle, LayerStats, OpenedLayer, TocFacts, TocTrust } from "./types.js";
@@ -184,10 +184,8 @@ export class SourceLayer implements OpenedLayer {
 
   #lazyLayer(): Promise<LazyLayer | undefined> {
     if (!this.isRemote || this.obstacle !== undefined || this.#hasStored()) return Promise.resolve(undefined);
-    const { descriptor } = this;
-    const blob = this.#source.blob(descriptor);
-    const ranged = { descriptor, range: (offset: number, length: number) => blob.open(offset, length) };
-    this.#lazy ??= openLazyLayer(ranged, this.#tocTrust, (message) => this.#warn("TableOfContents", message));
+    const blob = rangedBlob(this.#source, this.descriptor, this.diffId);
+    this.#lazy ??= openLazyLayer(blob, this.#tocTrust, (message) => this.#warn("TableOfContents", message));
     return this.#lazy;
   }
 

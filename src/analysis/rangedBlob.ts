@@ -1,5 +1,7 @@
 /** Blobs that are read by ranges, and layers that are read through a table of contents in them. */
+import type { ImageSource } from "../image/imageSource.js";
 import type { LayerIndex } from "../layer/layerIndex.js";
+import type { DiffId } from "../oci/digest.js";
 import type { Descriptor } from "../oci/documents.js";
 import { NacreError } from "../support/errors.js";
 import type { FilePlace, TocFacts } from "./types.js";
@@ -9,6 +11,20 @@ export interface RangedBlob {
   readonly descriptor: Descriptor;
   /** Some of its bytes as they lie there, fewer at its end; not verified. */
   range(offset: number, length: number): AsyncIterable<Uint8Array>;
+  /** What it unpacks to, where that is known. */
+  readonly diffId?: DiffId | undefined;
+  /** Another blob of the same image, verified; undefined if it is not there. */
+  beside?(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array> | undefined>;
+}
+
+/** A layer's blob, wherever the image is. */
+export function rangedBlob(source: ImageSource, descriptor: Descriptor, diffId?: DiffId): RangedBlob {
+  const blob = source.blob(descriptor);
+  return {
+    ...{ descriptor, diffId },
+    range: (offset, length) => blob.open(offset, length),
+    beside: async (other) => ((await source.has(other)) ? source.blob(other).open(0) : undefined),
+  };
 }
 
 /** A layer that is read through its own table of contents. */

@@ -1,11 +1,12 @@
 /**
- * Layers with a table of contents of their own (eStargz, zstd:chunked): listed and read by ranges, so that a file of a remote
- * image costs a few small requests. A table is believed where the manifest gives its digest; what is read through it is
+ * Layers with a table of contents of their own (eStargz, zstd:chunked), or with a published index beside them: listed and read
+ * by ranges, so that a file of a remote image costs a few small requests. A table is believed where the manifest gives its digest; what is read through it is
  * compared with the digests that it lists. It says what the layer's maker wrote into it: that the tar is the same is only
  * known when all of it was read.
  */
 import { isNacreError } from "../support/errors.js";
 import { openEstargz } from "./estargz.js";
+import { openNacreIndex } from "./nacreIndex.js";
 import type { LazyLayer, RangedBlob } from "./rangedBlob.js";
 import { type FoundToc, indexOfToc } from "./tocIndex.js";
 import { TocReader } from "./tocReader.js";
@@ -26,7 +27,11 @@ export async function openLazyLayer(
   warn: (message: string) => void,
 ): Promise<LazyLayer | undefined> {
   if (trust === "never") return undefined;
+  const tell = ({ message }: Error): void =>
+    warn(`the table of contents of the layer ${blob.descriptor.digest} is not used: ${message}`);
   try {
+    const published = await openNacreIndex(blob, tell);
+    if (published !== undefined) return published;
     const found = await findToc(blob, trust === "any");
     if (found === undefined) return undefined;
     const { index, places } = indexOfToc(found);
@@ -34,7 +39,7 @@ export async function openLazyLayer(
     return new TocReader(blob, { format, isVerified }, index, places);
   } catch (error) {
     if (!isNacreError(error) || !UNUSABLE.has(error.code)) throw error;
-    warn(`the table of contents of the layer ${blob.descriptor.digest} is not used: ${error.message}`);
+    tell(error);
     return undefined;
   }
 }

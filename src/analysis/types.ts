@@ -40,14 +40,15 @@ export interface OpenOptions {
 }
 
 /**
- * Which tables of contents of remote layers (eStargz, zstd:chunked) are believed: those whose digest is in the manifest, any,
+ * Which tables of contents of remote layers (eStargz, zstd:chunked, published indexes) are believed: those whose digest is in the manifest, any,
  * or none. Whoever wants to know what the tar has, and not what the layer's maker says that it has, believes none.
  */
 export type TocTrust = "verified" | "any" | "never";
 
 /** A layer's own table of contents, through which it is listed and read. */
 export interface TocFacts {
-  readonly format: "estargz" | "zstd:chunked";
+  /** `nacre`: an index that was published beside the layer. */
+  readonly format: "estargz" | "zstd:chunked" | "nacre";
   /** The manifest gives its digest. */
   readonly isVerified: boolean;
 }

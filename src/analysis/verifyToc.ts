@@ -5,14 +5,17 @@
 import type { ImageSource } from "../image/imageSource.js";
 import type { LayerIndex } from "../layer/layerIndex.js";
 import type { Descriptor } from "../oci/documents.js";
+import { INDEX_DIGEST, layerIndexOf } from "../oci/layerIndexes.js";
 import { fromByteString } from "../support/bytes.js";
+import { isNacreError } from "../support/errors.js";
 import { compareTrees } from "./compareTrees.js";
 import { reasonNames } from "./diffReasons.js";
+import { rangedBlob } from "./rangedBlob.js";
 import { openLazyLayer } from "./remoteFile.js";
 import type { Findings, VerifyPlace } from "./verifyTypes.js";
 
 /** Annotations that promise a table. */
-const PROMISES = ["containerd.io/snapshot/stargz/toc.digest", "zstd-chunked.manifest-checksum"];
+const PROMISES = [INDEX_DIGEST, "containerd.io/snapshot/stargz/toc.digest", "zstd-chunked.manifest-checksum"];
 
 /** True if the manifest says that the layer has a table. */
 export function promisesToc({ annotations = {} }: Descriptor): boolean {
@@ -30,14 +33,21 @@ export async function verifyToc(
   place: VerifyPlace,
   { source, findings }: { readonly source: ImageSource; readonly findings: Findings },
 ): Promise<void> {
-  const blob = source.blob(descriptor);
-  const ranged = { descriptor, range: (offset: number, length: number) => blob.open(offset, length) };
-  const lazy = await openLazyLayer(ranged, "verified", (message) => findings.add("error", "toc", message, place));
+  if (await hasLostIndex(descriptor, source)) {
+    const what = "the index that was published beside the layer is not there: files are read out of the whole layer";
+    // Where all of the image is at hand, nobody needs it.
+    if (source.repository !== undefined) findings.add("note", "unchecked", what, place);
+    return;
+  }
+  const blob = rangedBlob(source, descriptor);
+  const lazy = await openLazyLayer(blob, "verified", (message) => findings.add("error", "toc", message, place));
   if (lazy === undefined) return;
+  let isDifferent = false;
   compareTrees(
     [lazy.index],
     [index],
     (difference) => {
+      isDifferent = true;
       const { kind, reasons } = difference;
       const kinds = { added: "does not have it", removed: "alone has it" } as Readonly<Record<string, string>>;
       const what = kinds[kind] ?? `tells another ${reasonNames(reasons).join(", ")} of it`;
@@ -49,4 +59,24 @@ export async function verifyToc(
     },
     { own: true },
   );
+  if (lazy.facts.format === "nacre" && !isDifferent && !hasSamePlaces(lazy.index, index)) {
+    findings.add("error", "toc", "the published index says of files that they are where they are not", place);
+  }
+}
+
+/** Other tables do not tell positions in the tar. */
+function hasSamePlaces({ columns: one }: LayerIndex, { columns: other }: LayerIndex): boolean {
+  return one.tarSize === other.tarSize && one.contentOffsets.every((at, entry) => at === other.contentOffsets[entry]);
+}
+
+/** Tools that copy an image leave behind what only refers to it. That makes reading dearer, and nothing wrong. */
+async function hasLostIndex(descriptor: Descriptor, source: ImageSource): Promise<boolean> {
+  try {
+    const index = layerIndexOf(descriptor);
+    return index !== undefined && !(await source.has(index));
+  } catch (error) {
+    // Told of when it is read.
+    if (isNacreError(error) && error.code === "CONTENT_INVALID") return false;
+    throw error;
+  }
 }

@@ -31,7 +31,7 @@ export type VerifyClass =
   | "tar"
   /** It is larger, deeper or better compressed than what is read of things that cannot be trusted. */
   | "limit"
-  /** A table of contents (eStargz, zstd:chunked) that tells of other files than the tar has. */
+  /** A table of contents (eStargz, zstd:chunked, a published index) that tells of other files than the tar has. */
   | "toc"
   /** A name that leads out of the root, or that no file system holds, or that needs care. */
   | "name"

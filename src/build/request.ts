@@ -62,6 +62,8 @@ export type RegistryOutput = ImageFormRequest & {
   readonly byDigest?: boolean | undefined;
   /** The store knows the image by the digest that was pushed, too: `NAME@DIGEST`. */
   readonly canonical?: boolean | undefined;
+  /** Publish indexes of the layers that are compressed here, by which files can be read without all of the layer. */
+  readonly layerIndex?: boolean | undefined;
 };
 
 /** The image is loaded into an engine of this machine. */

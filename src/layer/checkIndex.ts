@@ -3,18 +3,33 @@
  * arrays or of the tar. Indexes of the store are not checked so: only this program writes there. Pure.
  */
 import { NacreError } from "../support/errors.js";
-import { FLAG_IMPLIED, FLAG_OPAQUE, INDEX_TYPES, type IndexColumns, type IndexExtras, NO_DIGEST } from "./layerIndex.js";
+import { DEFAULT_TAR_LIMITS } from "../tar/limits.js";
+import {
+  FLAG_IMPLIED,
+  FLAG_OPAQUE,
+  INDEX_TYPES,
+  type IndexColumns,
+  type IndexExtras,
+  NO_DIGEST,
+} from "./layerIndex.js";
 
 const DIRECTORY = INDEX_TYPES.indexOf("dir");
-const [FILE, SYMLINK, HARDLINK] = [INDEX_TYPES.indexOf("file"), INDEX_TYPES.indexOf("symlink"), INDEX_TYPES.indexOf("hardlink")];
+const [FILE, SYMLINK, HARDLINK] = [
+  INDEX_TYPES.indexOf("file"),
+  INDEX_TYPES.indexOf("symlink"),
+  INDEX_TYPES.indexOf("hardlink"),
+];
 const [CHAR, BLOCK] = [INDEX_TYPES.indexOf("char"), INDEX_TYPES.indexOf("block")];
 const TAR_BLOCK = 512;
+/** Paths of more elements are longer than Linux takes any (PATH_MAX). */
+const MAX_DEPTH = 2048;
 
 /** @throws NacreError CONTENT_INVALID */
 export function assertSound(columns: IndexColumns): void {
   const { count, tarSize, types, names, nameStarts, digests } = columns;
   if (count === 0 || !isCount(tarSize)) throw unsound("it has no root");
-  if (nameStarts[0] !== 0 || nameStarts[count] !== names.length || digests.length % 32 !== 0) throw unsound("its lists");
+  if (nameStarts[0] !== 0 || nameStarts[count] !== names.length || digests.length % 32 !== 0)
+    throw unsound("its lists");
   for (let entry = 0; entry < count; entry++) {
     if (nameStarts[entry]! > nameStarts[entry + 1]!) throw unsound("its names");
     if (types[entry]! >= INDEX_TYPES.length) throw unsound("the type of an entry");
@@ -23,6 +38,20 @@ export function assertSound(columns: IndexColumns): void {
   assertExtras(columns);
   assertTree(columns);
   for (let entry = 0; entry < count; entry++) assertEntry(columns, entry);
+  assertTotals(columns);
+}
+
+/** Contents of files do not overlap in a tar, and holes are as few as are taken from tars. */
+function assertTotals(columns: IndexColumns): void {
+  const { count, tarSize, types, sizes } = columns;
+  let [stored, holes] = [0, 0];
+  for (let entry = 0; entry < count; entry++) {
+    if (types[entry] !== FILE) continue;
+    const bytes = storedBytes(columns, entry);
+    stored += bytes;
+    holes += sizes[entry]! - bytes;
+  }
+  if (stored > tarSize || holes > DEFAULT_TAR_LIMITS.holeSize) throw unsound("the sizes of its files");
 }
 
 /** Every entry lies within its parent, after its brothers of lesser names. */
@@ -42,6 +71,7 @@ function assertTree({ count, ends, parents, types, names, nameStarts }: IndexCol
     if (parents[entry] !== parent || end <= entry || end > ends[parent]! || (isLeaf && end !== entry + 1)) {
       throw unsound("its tree");
     }
+    if (open.length > MAX_DEPTH) throw unsound("its depth");
     assertName(names, nameStarts[entry]!, nameStarts[entry + 1]!);
     const before = last.at(-1)!;
     if (before >= 0) {
@@ -56,7 +86,7 @@ function assertTree({ count, ends, parents, types, names, nameStarts }: IndexCol
 
 function assertName(names: Buffer, start: number, end: number): void {
   const isDots = end - start <= 2 && names.subarray(start, end).every((byte) => byte === 0x2e);
-  if (start === end || isDots) throw unsound("a name");
+  if (start === end || isDots || end - start > DEFAULT_TAR_LIMITS.pathLength) throw unsound("a name");
   for (let at = start; at < end; at++) if (names[at] === 0x2f || names[at] === 0) throw unsound("a name");
 }
 
@@ -72,7 +102,8 @@ function assertEntry(columns: IndexColumns, entry: number): void {
   if ((type === SYMLINK || type === HARDLINK) && !Object.hasOwn(links, entry)) throw unsound("a link");
   if ((type === CHAR || type === BLOCK) && !Object.hasOwn(devices, entry)) throw unsound("a device");
   const hasContent = content >= 0;
-  if (hasContent ? type !== FILE && type !== HARDLINK : type === FILE || size > 0) throw unsound("the content of a file");
+  if (hasContent ? type !== FILE && type !== HARDLINK : type === FILE || size > 0)
+    throw unsound("the content of a file");
   if (hasContent && size > 0 && slot === NO_DIGEST) throw unsound("the digest of a file");
   if (!isPlace(content, storedBytes(columns, entry), tarSize)) throw unsound("where a content is");
 }
@@ -127,7 +158,6 @@ function isCount(value: unknown): boolean {
 
 /** A ByteString. */
 function isBytes(value: unknown): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: every byte may be in a name.
   return typeof value === "string" && /^[\0-\xff]*$/.test(value);
 }
 

@@ -29,7 +29,11 @@ async function unpack(codec: BlockTable["codec"], stored: Buffer, length: number
 /** A block is not the last one of its file: that its data end without an end is no damage. */
 async function inflateBlock(stored: Buffer, length: number): Promise<Buffer> {
   try {
-    return await inflate(stored, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: length, chunkSize: length + 64 });
+    return await inflate(stored, {
+      finishFlush: constants.Z_SYNC_FLUSH,
+      maxOutputLength: length,
+      chunkSize: length + 64,
+    });
   } catch (error) {
     throw new NacreError("COMPRESSION", "a block is not where the table says", { cause: error });
   }

@@ -14,11 +14,17 @@ import { NacreError } from "../support/errors.js";
 import { assertSound } from "./checkIndex.js";
 import { LayerIndex } from "./layerIndex.js";
 
+/** Most bytes that are published and read, compressed and not: about a million entries. A layer with more has none. */
+export const MAX_PUBLISHED_BYTES = 48 << 20;
+export const MAX_UNPACKED_BYTES = 128 << 20;
+
 const MAGIC = "nacreLix";
 const VERSION = 1;
 const PREFIX_BYTES = 16;
 /** Largest block, unpacked and as it lies in the blob: what writes layers makes none of more than half of that. */
 const MAX_BLOCK_BYTES = 16 << 20;
+/** Longest header: blocks of a layer of 100 GB. */
+const MAX_HEADER_BYTES = 4 << 20;
 /** What is not compressed is read in pieces of this. */
 const PLAIN_BLOCK_BYTES = 256 << 10;
 /** An index has numbers in the machine's own order; nearly all machines have this one. */
@@ -86,7 +92,10 @@ export async function encodePublishedIndex(
   prefix.write(MAGIC, "latin1");
   prefix.writeUInt32LE(VERSION, 8);
   prefix.writeUInt32LE(header.length, 12);
-  return compress(Buffer.concat([prefix, header, index.encode()]));
+  const bytes = Buffer.concat([prefix, header, index.encode()]);
+  if (bytes.length > MAX_UNPACKED_BYTES || header.length > MAX_HEADER_BYTES) return undefined;
+  const published = await compress(bytes);
+  return published.length > MAX_PUBLISHED_BYTES ? undefined : published;
 }
 
 /**
@@ -96,8 +105,9 @@ export async function encodePublishedIndex(
 export function decodePublishedIndex(bytes: Buffer): PublishedIndex {
   if (bytes.length < PREFIX_BYTES || bytes.toString("latin1", 0, 8) !== MAGIC) throw invalid("it is no layer index");
   if (bytes.readUInt32LE(8) !== VERSION || !isLittleEndian) throw invalid("it is of another version");
-  const end = PREFIX_BYTES + bytes.readUInt32LE(12);
-  if (end > bytes.length) throw invalid("it is cut off");
+  const length = bytes.readUInt32LE(12);
+  const end = PREFIX_BYTES + length;
+  if (end > bytes.length || length > MAX_HEADER_BYTES) throw invalid("its header is cut off, or too long");
   const header = parseHeader(bytes.toString("utf8", PREFIX_BYTES, end));
   const index = decodeIndex(bytes.subarray(end));
   const { diffId, digest, size } = header;
@@ -106,7 +116,7 @@ export function decodePublishedIndex(bytes: Buffer): PublishedIndex {
 
 function parseHeader(text: string): Header {
   try {
-    return v.parse(headerSchema, JSON.parse(text));
+    return v.parse(headerSchema, JSON.parse(text), { abortEarly: true });
   } catch (error) {
     throw invalid("its header is not what it should be", error);
   }

@@ -6,7 +6,6 @@
  */
 
 import { closeSync } from "node:fs";
-import type { ArchiveBlob } from "../archive/archiveBlob.js";
 import { storedBlob } from "../archive/stored.js";
 import type { ImageLayer } from "../image/image.js";
 import type { OpenLayers } from "../image/layers.js";
@@ -16,22 +15,12 @@ import { type CompressedParts, type CompressOptions, compressLayer, readCompress
 import type { LayerContent, StackedLayer } from "../layer/layerTree.js";
 import { hashTar, THREAD_FROM_BYTES } from "../layer/tarDigests.js";
 import { type Digest, isDigest } from "../oci/digest.js";
-import type { Descriptor } from "../oci/documents.js";
 import { asOciLayer, compressionOf, layerType } from "../oci/mediaTypes.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
 import { EarlyLayer } from "./earlyLayer.js";
+import type { ExportedLayer } from "./exportedLayer.js";
 import type { OutputCompression, OutputEnv } from "./request.js";
-
-/** A layer ready to be written. */
-export interface ExportedLayer {
-  readonly descriptor: Descriptor;
-  readonly blob: ArchiveBlob;
-  /** Set if it was compressed here. */
-  readonly codec?: Codec | undefined;
-  /** Its bytes from an offset on, verified block by block. Set if it was compressed here. */
-  readonly openAt?: ((offset: number) => AsyncIterable<Uint8Array>) | undefined;
-}
 
 /** Raised when cuts or the note change their meaning. */
 const NOTE_VERSION = 2;
@@ -40,9 +29,23 @@ const NOTE_VERSION = 2;
  * The layer in the wanted compression. One that has come compressed stays as it is, unless `force` is set and it has
  * another compression (BuildKit: force-compression).
  * @param opened serves reading from the layer while it is compressed and while its blob is written
+ * @param withIndex make an index to be published beside the layer, too
  * @throws NacreError CONTENT_INVALID, USAGE (level), CANCELLED
  */
 export async function exportLayer(
+  layer: ImageLayer,
+  compression: OutputCompression,
+  opened: OpenLayers,
+  env: OutputEnv,
+  withIndex = false,
+): Promise<ExportedLayer> {
+  const exported = await inCompression(layer, compression, opened, env);
+  if (!withIndex) return exported;
+  const { withPublishedIndex } = await import("./layerIndexes.js");
+  return withPublishedIndex(exported, layer.diffId, async () => (await opened.layer(layer)).index);
+}
+
+async function inCompression(
   layer: ImageLayer,
   compression: OutputCompression,
   opened: OpenLayers,
@@ -103,7 +106,8 @@ async function compress(
   const { digest, size } = note;
   const openAt = (offset: number): AsyncIterable<Uint8Array> => readCompressed(options, note, offset);
   const blob = { digest, size, open: () => openAt(0) };
-  return { descriptor: { mediaType: layerType(codec), digest, size }, blob, codec, openAt };
+  const blocks = { cuts: options.cuts, lengths: note.lengths };
+  return { descriptor: { mediaType: layerType(codec), digest, size }, blob, codec, openAt, blocks };
 }
 
 /** Compresses a layer; hands its bytes over on the way if most of them were there already. */

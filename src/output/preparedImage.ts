@@ -12,17 +12,16 @@ import { encodeConfig, encodeIndex, encodeManifest } from "../oci/encode.js";
 import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from "../oci/mediaTypes.js";
 import { NacreError } from "../support/errors.js";
 import { sha256Hex } from "../support/hash.js";
-import { type ExportedLayer, exportLayer } from "./layerExport.js";
+import type { EncodedDocument, ExportedLayer } from "./exportedLayer.js";
+import { exportLayer } from "./layerExport.js";
+import type { PublishedIndexes } from "./layerIndexes.js";
 import type { ImageOutput, OutputEnv } from "./request.js";
 import { rewriteTimestamps } from "./rewriteTimestamps.js";
 
 /** How an image is to be. */
-export type ImageForm = Pick<ImageOutput, "compression" | "rewriteTimestamp" | "annotations">;
-
-/** A document and what points at it. */
-export interface EncodedDocument {
-  readonly descriptor: Descriptor;
-  readonly bytes: Buffer;
+export interface ImageForm extends Pick<ImageOutput, "compression" | "rewriteTimestamp" | "annotations"> {
+  /** Make indexes of the layers that are compressed here, to be published beside them. */
+  readonly layerIndex?: boolean | undefined;
 }
 
 /** An image ready to be written; see the top of this file. */
@@ -35,6 +34,8 @@ export interface PreparedImage {
   readonly index: EncodedDocument | undefined;
   /** Lowest first. */
   readonly layers: readonly ExportedLayer[];
+  /** What is published beside the image, where the form asks for it and a layer has an index. */
+  readonly published?: PublishedIndexes | undefined;
   /** Versions of the codecs that layers were compressed with. */
   readonly codecs: readonly string[];
 }
@@ -56,7 +57,7 @@ export async function prepareImage(
   const exported: ExportedLayer[] = [];
   for (const layer of layers) {
     if (env.signal?.aborted) throw new NacreError("CANCELLED", "stopped while layers were being compressed");
-    const one = await exportLayer(layer, form.compression, opened, env);
+    const one = await exportLayer(layer, form.compression, opened, env, form.layerIndex);
     exported.push(one);
     onLayer?.(one, layer);
   }
@@ -64,7 +65,16 @@ export async function prepareImage(
   const single = { ...manifest.descriptor, ...platformOf(image) };
   const index = env.index ? indexOf(single) : undefined;
   const codecs = new Set(exported.flatMap(({ codec }) => (codec ? [codecVersion(codec)] : [])));
-  return { descriptor: index?.descriptor ?? single, config, manifest, index, layers: exported, codecs: [...codecs] };
+  const published = form.layerIndex ? await publish(manifest.descriptor, exported) : undefined;
+  // The manifest has the digests of the indexes, which are compressed too.
+  if (published !== undefined) codecs.add(codecVersion("gzip"));
+  const descriptor = index?.descriptor ?? single;
+  return { descriptor, config, manifest, index, layers: exported, published, codecs: [...codecs] };
+}
+
+async function publish(image: Descriptor, layers: readonly ExportedLayer[]): Promise<PublishedIndexes | undefined> {
+  const { publishedIndexes } = await import("./layerIndexes.js");
+  return publishedIndexes(image, layers);
 }
 
 async function rewriteNewLayers(image: Image, opened: OpenLayers, env: OutputEnv): Promise<readonly ImageLayer[]> {

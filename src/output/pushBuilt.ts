@@ -4,8 +4,9 @@
  */
 import type { Image } from "../image/image.js";
 import { OpenLayers } from "../image/layers.js";
-import type { Digest } from "../oci/digest.js";
 import { formatReference, parseReference } from "../oci/reference.js";
+import type { PushDocument } from "../registry/push.js";
+import type { EncodedDocument } from "./exportedLayer.js";
 import { type ImageForm, type PreparedImage, prepareImage } from "./preparedImage.js";
 import { layerPushBlob, smallPushBlob } from "./pushSources.js";
 import { type PushDocuments, type PushEnv, type PushedImage, type PushItem, pushToAll } from "./pushTargets.js";
@@ -47,10 +48,17 @@ export async function pushBuilt(
   }
 }
 
-/** Hands over the config. @returns the manifests */
-export function addDocuments({ config, manifest, index }: PreparedImage, add: (item: PushItem) => void): PushDocuments {
-  add({ blob: smallPushBlob(config.descriptor, config.bytes) });
-  return [manifest, ...(index ? [index] : [])].map(({ descriptor, bytes }) => ({
-    ...{ mediaType: descriptor.mediaType, digest: descriptor.digest as Digest, bytes },
-  }));
+/** Hands over the config, and what is published beside the image. @returns the manifests, what refers to the image first */
+export function addDocuments(image: PreparedImage, add: (item: PushItem) => void): PushDocuments {
+  const { config, manifest, index, published } = image;
+  for (const { descriptor, bytes } of [config, ...(published?.blobs ?? [])]) {
+    add({ blob: smallPushBlob(descriptor, bytes) });
+  }
+  const subject = manifest.descriptor.digest;
+  const artifacts = published ? [{ ...documentOf(published.manifest), subject }] : [];
+  return [...artifacts, ...[manifest, ...(index ? [index] : [])].map(documentOf)];
+}
+
+function documentOf({ descriptor, bytes }: EncodedDocument): PushDocument {
+  return { mediaType: descriptor.mediaType, digest: descriptor.digest, bytes };
 }

@@ -37,6 +37,11 @@ import type { OutputCompression } from "./request.js";
 export interface PushOptions extends Omit<PushEnv, "store" | "registries"> {
   /** Of layers that are not compressed yet; default gzip, as other outputs have it. */
   readonly compression?: OutputCompression | undefined;
+  /**
+   * Publish indexes of the layers that are compressed here, by which files can be read without all of the layer. They are
+   * named in the manifest, so that the image gets another digest than without.
+   */
+  readonly layerIndex?: boolean | undefined;
   /** The one image of an image index; default: all of the index. */
   readonly platform?: Platform | undefined;
   /** Layers are compressed in this many threads. */
@@ -171,8 +176,9 @@ class StoredExport {
   }
 
   async #recompress(image: Image, descriptor: Descriptor): Promise<Descriptor> {
-    const { jobs, signal, onCompress } = this.#options;
-    const form = { compression: this.#compression, rewriteTimestamp: false, annotations: new Map<string, string>() };
+    const { jobs, signal, onCompress, layerIndex } = this.#options;
+    const annotations = new Map<string, string>();
+    const form = { compression: this.#compression, rewriteTimestamp: false, annotations, layerIndex };
     const env = {
       store: this.#store,
       names: [],
@@ -201,10 +207,11 @@ class StoredExport {
     return this.#options.compression ?? { type: "gzip", force: false };
   }
 
-  /** True for layers that are not pushed as they are. */
+  /** True for layers that are not pushed as they are, or not without more. */
   #changes({ mediaType }: Descriptor): boolean {
     const { type, force } = this.#compression;
     const present = compressionOf(mediaType);
+    if (this.#options.layerIndex && present === "none") return true;
     return present !== type && (present === "none" || force);
   }
 }

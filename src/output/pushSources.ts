@@ -2,7 +2,7 @@
 import { skip, verified } from "../image/storedBlob.js";
 import type { Descriptor } from "../oci/documents.js";
 import type { PushBlob } from "../registry/pushBlobs.js";
-import type { ExportedLayer } from "./layerExport.js";
+import type { ExportedLayer } from "./exportedLayer.js";
 
 export { storedBlob as storedPushBlob } from "../image/storedBlob.js";
 

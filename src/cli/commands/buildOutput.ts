@@ -31,7 +31,7 @@ const FORM_KEYS = [
   "oci-mediatypes",
   "annotation.*",
 ];
-const PUSH_KEYS = ["push-by-digest", "name-canonical"];
+const PUSH_KEYS = ["push-by-digest", "name-canonical", "layer-index"];
 const IMAGE_KEYS = [...FORM_KEYS, "dest", "tar"];
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   oci: IMAGE_KEYS,
@@ -136,6 +136,7 @@ function registryOutput(values: ReadonlyMap<string, string>): OutputRequest {
     ...formOf(values),
     ...(flag(values, "push-by-digest", false) ? { byDigest: true } : {}),
     ...(flag(values, "name-canonical", false) ? { canonical: true } : {}),
+    ...(flag(values, "layer-index", false) ? { layerIndex: true } : {}),
   };
 }
 

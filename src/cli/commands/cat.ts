@@ -26,7 +26,7 @@ export function catCommand(invocation: Invocation): Command {
   const command = new Command("cat")
     .summary("print files of an image")
     .description(
-      "Print files of an image, without unpacking it. Symlinks are followed inside the image. From a registry only the layers that are needed are read; of layers with a table of contents (eStargz, zstd:chunked) only the files.",
+      "Print files of an image, without unpacking it. Symlinks are followed inside the image. From a registry only the layers that are needed are read; of layers with a table of contents (eStargz, zstd:chunked, push --layer-index) only the files, or the blocks that they are in.",
     )
     .usage("[OPTIONS] IMAGE PATH...")
     .argument("<image>", "where the image is")

@@ -19,6 +19,7 @@ interface PushCommandOptions {
   readonly compression?: string;
   readonly compressionLevel?: string;
   readonly forceCompression?: boolean;
+  readonly layerIndex?: boolean;
   readonly jobs?: number;
   readonly quiet?: boolean;
   readonly format: string;
@@ -28,6 +29,7 @@ const EXAMPLES = examples(
   ["nacre push registry.example/me/app:1", "the image of that name, to where its name says"],
   ["nacre push app:1 registry.example/me/app:1 ghcr.io/me/app:1", "under other names"],
   ["nacre push --all-tags registry.example/me/app", "all tags of a repository"],
+  ["nacre push --layer-index app:1", "nacre cat and tree read single files of it by range"],
   ["nacre push --by-digest app:1 registry.example/me/app", "without a tag; the last line tells the digest"],
 );
 
@@ -47,6 +49,10 @@ export function pushCommand(invocation: Invocation): Command {
     .option("--compression <kind>", "of layers that are not compressed yet: none, gzip (default) or zstd")
     .option("--compression-level <level>", "gzip 0 to 9, zstd 1 to 22")
     .option("--force-compression", "recompress layers that came compressed, too")
+    .option(
+      "--layer-index",
+      "publish indexes of layers that are compressed here: files can be read without all of a layer",
+    )
     .option("--jobs <n>", "blobs at a time (default: 5)", parseJobs)
     .option("-q, --quiet", "print the name only")
     .addOption(formatOption("text", "json"))
@@ -77,6 +83,7 @@ async function runPush(
         library
           .pushToRegistries(store, errand.image, errand.names, {
             byDigest: options.byDigest,
+            layerIndex: options.layerIndex,
             ...{ compression, platform, uploads: options.jobs, jobs: availableParallelism(), emit: teller.emit },
             ...{ env: invocation.env, signal: invocation.signal, now: invocation.now },
             ...{ onLayer: tellLayers(teller) },
