@@ -1,7 +1,7 @@
 /** Why the cache did not answer a step of the history, in one line. */
 import { type RootCause, rootCause } from "../cache/rootCause.js";
 import type { MissReason } from "../cache/why.js";
-import { shortReason } from "../cache/whyText.js";
+import { storedReasonText } from "../cache/whyText.js";
 import type { BuildStep } from "../store/builds.js";
 
 /** In builds of more steps than this it is not looked where a change began: the way back is walked for each of them. */
@@ -14,11 +14,7 @@ const MAX_TRACED = 300;
 export function reasonText(reason: unknown, root?: RootCause): string {
   const kind = typeof reason === "object" && reason !== null && "kind" in reason ? reason.kind : undefined;
   if (typeof kind !== "string") return "";
-  try {
-    return shortReason(reason as MissReason, { root }) ?? kind;
-  } catch {
-    return kind;
-  }
+  return storedReasonText(reason, { root }) || kind;
 }
 
 /** The reasons of the steps of a build, each back to where it began; undefined for those that have none. */

@@ -111,12 +111,10 @@ export class Keyer {
   /** Where the lists of what a RUN binds from contexts begin. */
   async #mountLists(step: RunStep, { mounts }: RunInputs): Promise<StepRoots | undefined> {
     const planned = this.#sources.runs?.mountsOf(step) ?? [];
-    const names = planned.flatMap((mount) => {
-      const source = mount.kind === "bind" ? mount.source : mount.kind === "cache" ? mount.seed : undefined;
-      return source?.from.kind === "context" ? [source.from.name] : [];
-    });
+    if (planned.length === 0) return undefined;
+    const { mountedContexts, mountRoots } = await import("../cache/mountRoots.js");
+    const names = mountedContexts(planned);
     if (names.length === 0) return undefined;
-    const { mountRoots } = await import("../cache/mountRoots.js");
     const opened = new Map<string, Context>();
     for (const name of names) opened.set(name, await this.#sources.contexts.open(name));
     return mountRoots(planned, mounts, (name) => opened.get(name)!);

@@ -6,7 +6,7 @@ import { OpenLayers } from "../image/layers.js";
 import type { DiffId } from "../oci/digest.js";
 import { layerType } from "../oci/mediaTypes.js";
 import type { CopyStep, FileState, Plan, Step, StepId } from "../plan/graph.js";
-import { isGit, isUrl } from "../plan/remoteSources.js";
+import { isGit } from "../plan/remoteSources.js";
 import { isNacreError, NacreError } from "../support/errors.js";
 import { type Bases, placed } from "./bases.js";
 import { type ContentKey, ContentKeyer } from "./contentKeys.js";
@@ -19,7 +19,7 @@ import type { PreviewedStep, PreviewOutcome } from "./previewTypes.js";
 import { instructionOf, type Project } from "./project.js";
 import type { Runs } from "./runs.js";
 import type { Session } from "./session.js";
-import { inputsOf, isLinked } from "./stepInputs.js";
+import { hasRemoteSources, inputsOf, isLinked } from "./stepInputs.js";
 import { argumentNames, earlierSteps, StepNames } from "./stepStates.js";
 
 /** What steps are previewed with. */
@@ -115,7 +115,7 @@ class Previewer {
   }
 
   #remoteOf(step: CopyStep): Promise<Awaited<ReturnType<Fetches["remoteSources"]>>> | undefined {
-    if (step.keyword !== "ADD" || !step.sources.some((word) => isUrl(word) || isGit(word))) return undefined;
+    if (!hasRemoteSources(step)) return undefined;
     return this.#previewing.fetches().then(async (fetches) => {
       const found = await fetches.lookUpSources(step);
       if (found === undefined) throw new NotFetched();

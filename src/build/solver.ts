@@ -15,7 +15,6 @@ import { OpenLayers } from "../image/layers.js";
 import type { DiffId } from "../oci/digest.js";
 import { layerType } from "../oci/mediaTypes.js";
 import type { CopyStep, FileState, Plan, RunStep, StepId } from "../plan/graph.js";
-import { isGit, isUrl } from "../plan/remoteSources.js";
 import type { TreeSource } from "../sandbox/types.js";
 import { fromByteString } from "../support/bytes.js";
 import type { Json } from "../support/json.js";
@@ -29,7 +28,7 @@ import { type KeyedStep, Keyer, reproducibleTime } from "./keyer.js";
 import type { StepReport } from "./request.js";
 import type { Runs } from "./runs.js";
 import type { Session } from "./session.js";
-import { isLinked } from "./stepInputs.js";
+import { hasRemoteSources, isLinked } from "./stepInputs.js";
 import { type Made, StepMaker } from "./stepMaker.js";
 import type { StepTraces } from "./stepTraces.js";
 
@@ -267,7 +266,7 @@ export class Solver {
 
   /** The sources of a step that are no files of its context; undefined if all are. */
   #remoteOf(step: CopyStep): Promise<RemoteSources> | undefined {
-    if (step.keyword !== "ADD" || !step.sources.some((word) => isUrl(word) || isGit(word))) return undefined;
+    if (!hasRemoteSources(step)) return undefined;
     let remote = this.#remotes.get(step.id);
     if (remote === undefined) {
       remote = this.#fetches().then((fetches) => fetches.remoteSources(step));

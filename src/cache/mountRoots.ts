@@ -25,6 +25,14 @@ export function mountRoots(
   return { words: [], roots };
 }
 
+/** Names of the contexts that mounts show something of. */
+export function mountedContexts(planned: readonly PlannedRunMount[]): readonly string[] {
+  return planned.flatMap((mount) => {
+    const source = sourceOf(mount);
+    return source?.from.kind === "context" ? [source.from.name] : [];
+  });
+}
+
 function sourceOf(mount: PlannedRunMount): PlannedSource | undefined {
   if (mount.kind === "bind") return mount.source;
   return mount.kind === "cache" ? mount.seed : undefined;

@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { extractFiles, findFile, listFiles, openImage, whichLayers } from "../../src/analysis/analysis.js";
+import { extractFiles, findFile, listFiles, whichLayers } from "../../src/analysis/analysis.js";
 import { indexOfToc } from "../../src/analysis/tocIndex.js";
-import type { ImageWorld, OpenedImage, OpenOptions } from "../../src/analysis/types.js";
+import type { OpenedImage } from "../../src/analysis/types.js";
 import { isNacreError } from "../../src/support/errors.js";
 import { type Member, newStore, tempDir } from "../archive/images.js";
 import { nacre } from "../cli/invocation.js";
@@ -16,6 +16,7 @@ import { type FaultyRegistry, faultyRegistry } from "../registry/servers/faultyR
 import { noiseLayer, writeLayout } from "../registry/servers/images.js";
 import { toolMissing } from "../setup/tools.js";
 import { estargz, imageOf, type LazyBlob, type LazyWish, plainGzip, readLayout, zstdChunked } from "./lazyLayers.js";
+import { withRemote } from "./remoteImage.js";
 
 const FORMATS = [
   ["eStargz", estargz, "estargz"],
@@ -55,23 +56,6 @@ async function registryWith(layers: readonly LazyBlob[]): Promise<FaultyRegistry
   const registry = await faultyRegistry();
   registry.content.add("app", imageOf(layers), "1");
   return registry;
-}
-
-/** Opens the image, does something with it, tells the warnings. */
-async function withRemote<T>(
-  host: string,
-  work: (image: OpenedImage) => Promise<T>,
-  options: OpenOptions = {},
-  more: Partial<ImageWorld> = {},
-): Promise<{ result: T; warnings: string[] }> {
-  const warnings: string[] = [];
-  const emit: ImageWorld["emit"] = (event) => event.type === "warning" && void warnings.push(event.message);
-  const image = await openImage(`docker://${host}/app:1`, { env: {}, emit, ...more }, options);
-  try {
-    return { result: await work(image), warnings };
-  } finally {
-    await image.close();
-  }
 }
 
 const read = (path: string) => async (image: OpenedImage) => all((await findFile(image, path)).open());

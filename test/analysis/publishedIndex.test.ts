@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { findFile, listFiles, openImage, verifyImage } from "../../src/analysis/analysis.js";
-import type { ImageWorld, OpenedImage, OpenOptions } from "../../src/analysis/types.js";
+import { findFile, listFiles, verifyImage } from "../../src/analysis/analysis.js";
+import type { OpenedImage } from "../../src/analysis/types.js";
 import { assertSound } from "../../src/layer/checkIndex.js";
 import { LayerIndexer } from "../../src/layer/indexTar.js";
 import { LayerIndex } from "../../src/layer/layerIndex.js";
@@ -23,6 +23,7 @@ import { startRegistry } from "../registry/servers/dockerRegistry.js";
 import { type FaultyRegistry, faultyRegistry } from "../registry/servers/faultyRegistry.js";
 import { noiseLayer, skopeo } from "../registry/servers/images.js";
 import { toolMissing } from "../setup/tools.js";
+import { withRemote } from "./remoteImage.js";
 
 const noise = (size: number, seed: string): Buffer => noiseLayer(size, seed)[0]!.content as Buffer;
 const TEXT = "the one that is wanted\n".repeat(100);
@@ -53,22 +54,6 @@ async function push(host: string, layers: readonly (readonly Member[])[], more: 
   const image = await putImage(store, layers);
   const [pushed] = await pushImage(store, clientWorld().registries, image, [`${host}/app:1`], { ...sent, ...more });
   return pushed!;
-}
-
-async function withRemote<T>(
-  host: string,
-  work: (image: OpenedImage) => Promise<T>,
-  options: OpenOptions = {},
-  more: Partial<ImageWorld> = {},
-): Promise<{ result: T; warnings: string[] }> {
-  const warnings: string[] = [];
-  const emit: ImageWorld["emit"] = (event) => event.type === "warning" && void warnings.push(event.message);
-  const image = await openImage(`docker://${host}/app:1`, { env: {}, emit, ...more }, options);
-  try {
-    return { result: await work(image), warnings };
-  } finally {
-    await image.close();
-  }
 }
 
 async function all(source: AsyncIterable<Buffer>): Promise<Buffer> {

@@ -17,28 +17,33 @@ export async function withProgress<T>(
   name: string,
   work: (step: Step) => Promise<T>,
 ): Promise<T> {
-  const { stderr, env, now, signal } = invocation;
-  const isShown = stderr.isTTY === true && env.TERM !== "dumb" && !options.quiet;
-  const form = isShown ? "tty" : "quiet";
-  const display = await openDisplay({ form, stream: stderr, now, paint: paintFor(stderr, env), signal });
+  const { now, signal } = invocation;
   const id = "internal:command";
-  display.emit({ type: "start", id, name, time: now() });
-  try {
-    const result = await work(stepOf(id, display.emit, now));
-    display.emit({ type: "end", id, outcome: "done", time: now() });
-    display.stop(true);
-    return result;
-  } catch (error) {
-    display.emit({ type: "end", id, outcome: signal.aborted ? "cancelled" : "error", time: now() });
-    display.stop(false);
-    throw error;
-  }
+  return withEvents(
+    invocation,
+    async (emit) => {
+      emit({ type: "start", id, name, time: now() });
+      try {
+        const result = await work(stepOf(id, emit, now));
+        emit({ type: "end", id, outcome: "done", time: now() });
+        return result;
+      } catch (error) {
+        emit({ type: "end", id, outcome: signal.aborted ? "cancelled" : "error", time: now() });
+        throw error;
+      }
+    },
+    options,
+  );
 }
 
 /** Shows on a terminal what happens in a piece of work that ends with a result of its own, and leaves nothing of it there. */
-export async function withEvents<T>(invocation: Invocation, work: (emit: Emit) => Promise<T>): Promise<T> {
+export async function withEvents<T>(
+  invocation: Invocation,
+  work: (emit: Emit) => Promise<T>,
+  { quiet }: { readonly quiet?: boolean } = {},
+): Promise<T> {
   const { stderr, env, now, signal } = invocation;
-  const form = stderr.isTTY === true && env.TERM !== "dumb" ? "tty" : "quiet";
+  const form = stderr.isTTY === true && env.TERM !== "dumb" && !quiet ? "tty" : "quiet";
   const display = await openDisplay({ form, stream: stderr, now, paint: paintFor(stderr, env), signal });
   try {
     const result = await work(display.emit);
